@@ -1,0 +1,193 @@
+// Package ops holds the words for what Norn concludes: anomalies, incidents,
+// causes with roles, evidence and timelines.
+//
+// It exists so that there is one road into incidents (an [Anomaly], measured,
+// predicted or taken from another tool's alert) and one form of a verdict that
+// storage, API, console and command line all show. It holds no logic beyond
+// naming. All types are plain values and serialise to stable snake_case JSON;
+// the OpenAPI document is generated from them.
+package ops
+
+import "github.com/norn-aiops/norn/internal/telemetry"
+
+// AnomalyKind names the shape of a deviation.
+type AnomalyKind string
+
+// Kinds of anomaly.
+const (
+	AnomalySpike       AnomalyKind = "spike"
+	AnomalyDip         AnomalyKind = "dip"
+	AnomalyLevel       AnomalyKind = "level_shift"
+	AnomalyShape       AnomalyKind = "shape" // novelty of the sequence
+	AnomalySilence     AnomalyKind = "silence"
+	AnomalyNewTemplate AnomalyKind = "new_template"
+	AnomalyLogRate     AnomalyKind = "log_rate"
+	AnomalyAlert       AnomalyKind = "alert" // another tool's alert
+)
+
+// Anomaly is a deviation of one series, template or entity over a span of
+// time. The same ID is sent again when it grows, worsens or ends.
+type Anomaly struct {
+	ID        string              `json:"id"`
+	SeriesID  telemetry.SeriesID  `json:"series_id,string"`
+	Series    string              `json:"series"`         // display name, or the template's text
+	Expr      string              `json:"expr,omitempty"` // PromQL or LogsQL that draws it
+	Entity    telemetry.Entity    `json:"entity"`
+	Peer      telemetry.Entity    `json:"peer"`     // callee, for series of an edge
+	Instance  telemetry.Entity    `json:"instance"` // process or pod, when the series belongs to one
+	Signal    telemetry.Signal    `json:"signal"`
+	Unit      string              `json:"unit,omitempty"`
+	Kind      AnomalyKind         `json:"kind"`
+	Direction telemetry.Direction `json:"direction"` // which way it went: 1 up, -1 down
+	Onset     int64               `json:"onset_unix_ms"`
+	LastSeen  int64               `json:"last_seen_unix_ms"`
+	Ended     int64               `json:"ended_unix_ms"` // 0 while it lasts
+	Severity  float64             `json:"severity"`      // 0..1 by evidence
+	P         float64             `json:"p_value"`       // against the series' own past
+	Score     float64             `json:"score"`         // raw, of the member that spoke
+	Member    string              `json:"member"`        // which detector spoke
+	Observed  float64             `json:"observed"`
+	Expected  float64             `json:"expected"`
+	Low       float64             `json:"low"` // expected band
+	High      float64             `json:"high"`
+	Text      string              `json:"text,omitempty"`          // example line, alert summary
+	Source    string              `json:"source"`                  // "norn" or the other tool
+	Severe    string              `json:"severity_text,omitempty"` // the other tool's word
+}
+
+// Band is what a detector expects of a series at one moment.
+type Band struct {
+	T        int64   `json:"t_unix_ms"`
+	Expected float64 `json:"expected"`
+	Low      float64 `json:"low"`
+	High     float64 `json:"high"`
+}
+
+// State is an incident's place in its life.
+type State string
+
+// States of an incident.
+const (
+	StateOpen         State = "open"
+	StateAcknowledged State = "acknowledged"
+	StateMitigating   State = "mitigating"
+	StateResolved     State = "resolved"
+	StateMuted        State = "muted"
+)
+
+// Role is what part an entity plays in an incident.
+type Role string
+
+// Roles.
+const (
+	RoleRoot         Role = "root"
+	RoleIntermediate Role = "intermediate"
+	RoleSymptom      Role = "symptom"
+	RoleBystander    Role = "bystander"
+)
+
+// Verdict is the kind of answer that cause analysis gives.
+type Verdict string
+
+// Verdicts.
+const (
+	VerdictCause      Verdict = "cause"
+	VerdictLocal      Verdict = "local"       // the target itself, nothing upstream
+	VerdictUnknown    Verdict = "unknown"     // something is wrong, no cause stands out
+	VerdictNoIncident Verdict = "no_incident" // explained by load, or too small
+)
+
+// Evidence is one fact that speaks for an entity's role.
+type Evidence struct {
+	Entity    telemetry.Entity `json:"entity"`
+	Signal    telemetry.Signal `json:"signal"`
+	Series    string           `json:"series"`
+	Expr      string           `json:"expr,omitempty"`
+	Unit      string           `json:"unit,omitempty"`
+	Onset     int64            `json:"onset_unix_ms"`
+	Observed  float64          `json:"observed"`
+	Expected  float64          `json:"expected"`
+	Low       float64          `json:"low"`
+	High      float64          `json:"high"`
+	Z         float64          `json:"z"`      // robust z-score in the bad direction
+	Weight    float64          `json:"weight"` // 0..1 after the logistic
+	AnomalyID string           `json:"anomaly_id,omitempty"`
+	Text      string           `json:"text"` // one line of plain language
+}
+
+// Explained says which share of an entity's excess another entity carries.
+type Explained struct {
+	By    telemetry.Entity `json:"by"`
+	Share float64          `json:"share"` // 0..1
+}
+
+// Cause is one entity's place in the verdict.
+type Cause struct {
+	Entity      telemetry.Entity   `json:"entity"`
+	Role        Role               `json:"role"`
+	Score       float64            `json:"score"`       // 0..1, not exclusive
+	Probability float64            `json:"probability"` // 0..1
+	Signal      telemetry.Signal   `json:"signal"`      // strongest kind of evidence
+	Onset       int64              `json:"onset_unix_ms"`
+	Sentence    string             `json:"sentence"`
+	Unexplained float64            `json:"unexplained"` // share of its own excess that nothing below explains
+	ExplainedBy []Explained        `json:"explained_by"`
+	Path        []telemetry.Entity `json:"path"` // from the target to this entity
+	Evidence    []Evidence         `json:"evidence"`
+	Changes     []telemetry.Change `json:"changes"`
+	Inferred    bool               `json:"inferred"` // unmonitored, deduced from its callers
+}
+
+// Judgement is what cause analysis says of one incident at one moment.
+type Judgement struct {
+	Verdict    Verdict `json:"verdict"`
+	Title      string  `json:"title"`      // short: "orders: slow query on orders-db"
+	Sentence   string  `json:"sentence"`   // plain language, one or two sentences
+	Confidence float64 `json:"confidence"` // probability of the first cause
+	Severity   float64 `json:"severity"`
+	Impact     float64 `json:"impact"`
+	ImpactText string  `json:"impact_text"`
+	Causes     []Cause `json:"causes"` // best first, every role
+	Links      []Link  `json:"links"`  // the part of the graph worth drawing
+}
+
+// Link is a directed dependency drawn in the incident's picture: From depends
+// on To.
+type Link struct {
+	From telemetry.Entity `json:"from"`
+	To   telemetry.Entity `json:"to"`
+	Kind string           `json:"kind"` // calls, runs_on, part_of
+}
+
+// Event is one line of an incident's timeline.
+type Event struct {
+	Time   int64            `json:"time_unix_ms"`
+	Kind   string           `json:"kind"` // opened, anomaly, alert, change, cause, merged, acknowledged, resolved, comment
+	Entity telemetry.Entity `json:"entity"`
+	Text   string           `json:"text"`
+}
+
+// Incident is anomalies and alerts that share a cause.
+type Incident struct {
+	ID         string             `json:"id"`
+	State      State              `json:"state"`
+	Title      string             `json:"title"` // the cause sentence, short
+	Sentence   string             `json:"sentence"`
+	Verdict    Verdict            `json:"verdict"`
+	Severity   float64            `json:"severity"` // 0..1
+	Impact     float64            `json:"impact"`   // 0..1: share of the estate's requests that suffer
+	ImpactText string             `json:"impact_text"`
+	Confidence float64            `json:"confidence"` // probability of the first cause
+	Onset      int64              `json:"onset_unix_ms"`
+	Opened     int64              `json:"opened_unix_ms"`
+	Updated    int64              `json:"updated_unix_ms"`
+	Resolved   int64              `json:"resolved_unix_ms"` // 0 while open
+	MergedInto string             `json:"merged_into,omitempty"`
+	Causes     []Cause            `json:"causes"` // best first, every role
+	Entities   []telemetry.Entity `json:"entities"`
+	Links      []Link             `json:"links"`
+	Anomalies  []Anomaly          `json:"anomalies"`
+	Changes    []telemetry.Change `json:"changes"`
+	Timeline   []Event            `json:"timeline"`
+	Alerts     int                `json:"alerts"` // raw alerts and anomalies folded in
+}
