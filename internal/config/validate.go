@@ -1,0 +1,155 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"regexp"
+	"strings"
+	"time"
+)
+
+// Validate checks every value and returns all faults at once, each naming its
+// key.
+func (c *Config) Validate() error {
+	var errs []error
+	bad := func(key, format string, args ...any) {
+		errs = append(errs, fmt.Errorf("%s: %s", key, fmt.Sprintf(format, args...)))
+	}
+	c.checkAddresses(bad)
+	c.checkStorage(bad)
+	c.checkLimits(bad)
+	c.checkStages(bad)
+	for i := range c.Scrape {
+		c.Scrape[i].check(fmt.Sprintf("scrape_configs[%d]", i), bad)
+	}
+	return errors.Join(errs...)
+}
+
+type report func(key, format string, args ...any)
+
+func (c *Config) checkAddresses(bad report) {
+	for _, a := range []struct{ key, addr string }{
+		{"server.listen", c.Server.Listen},
+		{"ingest.otlp.grpc", c.Ingest.OTLP.GRPC},
+		{"ingest.otlp.http", c.Ingest.OTLP.HTTP},
+		{"ingest.syslog.udp", c.Ingest.Syslog.UDP},
+		{"ingest.syslog.tcp", c.Ingest.Syslog.TCP},
+		{"ingest.syslog.tls.listen", c.Ingest.Syslog.TLS.Listen},
+		{"ingest.elastic.listen", c.Ingest.Elastic.Listen},
+	} {
+		if a.addr == "" {
+			continue
+		}
+		if _, _, err := net.SplitHostPort(a.addr); err != nil {
+			bad(a.key, "%q is not host:port", a.addr)
+		}
+	}
+	if c.Server.Listen == "" {
+		bad("server.listen", "must not be empty")
+	}
+	if (c.Server.TLS.CertFile == "") != (c.Server.TLS.KeyFile == "") {
+		bad("server.tls", "cert_file and key_file belong together")
+	}
+	if t := c.Ingest.Syslog.TLS; t.Listen != "" && (t.CertFile == "" || t.KeyFile == "") {
+		bad("ingest.syslog.tls", "cert_file and key_file are needed")
+	}
+	if u, err := url.Parse(c.Server.ExternalURL); err != nil || (c.Server.ExternalURL != "" && u.Host == "") {
+		bad("server.external_url", "%q is not a URL", c.Server.ExternalURL)
+	}
+	if _, err := time.LoadLocation(c.Ingest.Syslog.Timezone); err != nil {
+		bad("ingest.syslog.timezone", "%q is not a time zone", c.Ingest.Syslog.Timezone)
+	}
+}
+
+func (c *Config) checkStorage(bad report) {
+	if c.Storage.Dir == "" {
+		bad("storage.dir", "must not be empty")
+	}
+	for _, d := range []struct {
+		key string
+		v   Duration
+	}{
+		{"storage.metrics.retention", c.Storage.Metrics.Retention},
+		{"storage.metrics.block_duration", c.Storage.Metrics.BlockDuration},
+		{"storage.logs.retention", c.Storage.Logs.Retention},
+		{"storage.traces.retention", c.Storage.Traces.Retention},
+		{"normalize.max_log_age", c.Normalize.MaxLogAge},
+		{"normalize.max_future", c.Normalize.MaxFuture},
+		{"topology.window", c.Topology.Window},
+		{"topology.expiry", c.Topology.Expiry},
+		{"incident.quiet_period", c.Incident.QuietPeriod},
+	} {
+		if d.v <= 0 {
+			bad(d.key, "must be longer than 0")
+		}
+	}
+	s := c.Storage.State.Reveal()
+	if s != "sqlite" && !strings.HasPrefix(s, "sqlite:") && !strings.HasPrefix(s, "postgres://") && !strings.HasPrefix(s, "postgresql://") {
+		bad("storage.state", "must be sqlite, sqlite:PATH or postgres://USER:PASSWORD@HOST/DATABASE")
+	}
+}
+
+func (c *Config) checkLimits(bad report) {
+	l := c.Ingest.Limits
+	for _, n := range []struct {
+		key string
+		v   int64
+	}{
+		{"bytes", l.Bytes}, {"batch", int64(l.Batch)}, {"line_bytes", int64(l.Line)}, {"labels", int64(l.Labels)},
+		{"label_bytes", int64(l.LabelBytes)}, {"connections", int64(l.Connections)}, {"series", int64(l.Series)},
+	} {
+		if n.v <= 0 {
+			bad("ingest.limits."+n.key, "must be above 0")
+		}
+	}
+}
+
+func (c *Config) checkStages(bad report) {
+	for i, p := range c.Normalize.Mask.Patterns {
+		if _, err := regexp.Compile(p); err != nil {
+			bad(fmt.Sprintf("normalize.mask.patterns[%d]", i), "%v", err)
+		}
+	}
+	if c.Topology.Window < Duration(time.Second) || c.Topology.Window > Duration(10*time.Minute) {
+		bad("topology.window", "must be between 1s and 10m")
+	}
+	if c.Detect.MaxSeries <= 0 {
+		bad("detect.max_series", "must be above 0")
+	}
+	if c.Detect.Sensitivity <= 0 || c.Detect.Sensitivity > 100 {
+		bad("detect.false_alarms_per_series_week", "must be above 0 and at most 100")
+	}
+	if c.Incident.MaxOpen <= 0 {
+		bad("incident.max_open", "must be above 0")
+	}
+	switch c.Log.Level {
+	case "debug", "info", "warn", "error":
+	default:
+		bad("log.level", "%q is not one of debug, info, warn, error", c.Log.Level)
+	}
+	if c.Log.Format != "text" && c.Log.Format != "json" {
+		bad("log.format", "%q is not one of text, json", c.Log.Format)
+	}
+}
+
+func (s *Scrape) check(key string, bad report) {
+	if s.JobName == "" {
+		bad(key+".job_name", "must not be empty")
+	}
+	if s.Scheme != "http" && s.Scheme != "https" {
+		bad(key+".scheme", "%q is not one of http, https", s.Scheme)
+	}
+	if s.ScrapeTimeout > s.ScrapeInterval {
+		bad(key+".scrape_timeout", "must not be longer than scrape_interval")
+	}
+	if len(s.StaticConfigs)+len(s.FileSD)+len(s.HTTPSD) == 0 {
+		bad(key, "has no targets: give static_configs, file_sd_configs or http_sd_configs")
+	}
+	for i, h := range s.HTTPSD {
+		if u, err := url.Parse(h.URL); err != nil || u.Host == "" {
+			bad(fmt.Sprintf("%s.http_sd_configs[%d].url", key, i), "%q is not a URL", h.URL)
+		}
+	}
+}
