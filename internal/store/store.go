@@ -55,6 +55,13 @@ type Histogram interface {
 	// Quantile estimates the q-quantile (0..1) of the observations since the
 	// histogram began; NaN when empty.
 	Quantile(q float64) float64
+	// Count and Sum are the number and the sum of the observations.
+	Count() float64
+	Sum() float64
+	// Sub gives the observations made since prev, an earlier state of the same
+	// series; nil when that cannot be told (a reset, other buckets). Neither
+	// is changed, so a Committed histogram must stay as it is for good.
+	Sub(prev Histogram) Histogram
 }
 
 // Metrics stores samples and answers PromQL.
