@@ -66,8 +66,9 @@ type Operator interface {
 
 // SeriesMatch selects series. Empty fields match everything.
 type SeriesMatch struct {
-	Text   string           // every space-separated word must occur, in any case, in the name, a label's value or the entity
-	Entity telemetry.Entity // as Entity, Peer or Instance
+	ID     telemetry.SeriesID // exactly this series; 0 means any
+	Text   string             // every space-separated word must occur, in any case, in the name, a label's value or the entity
+	Entity telemetry.Entity   // as Entity, Peer or Instance
 	Signal telemetry.Signal
 	Limit  int // at least 1
 }
@@ -146,7 +147,7 @@ type Stats struct {
 // Skew is how far a sender's clock is from Norn's.
 type Skew struct {
 	Sender   string `json:"sender"`
-	OffsetMS int64 `json:"offset_ms" doc:"Sender minus Norn; positive is ahead."`
+	OffsetMS int64  `json:"offset_ms" doc:"Sender minus Norn; positive is ahead."`
 }
 
 // ServiceState is the health of one cell of the grid.
