@@ -1,0 +1,109 @@
+package normalize
+
+import (
+	"strconv"
+	"strings"
+
+	"github.com/prometheus/prometheus/model/labels"
+
+	"github.com/norn-aiops/norn/internal/telemetry"
+)
+
+// selector writes the PromQL selector that matches exactly these labels.
+func selector(ls labels.Labels) string {
+	var b strings.Builder
+	name := ls.Get(labels.MetricName)
+	legacy := isLegacyName(name, true)
+	if legacy {
+		b.WriteString(name)
+	}
+	b.WriteByte('{')
+	n := 0
+	if !legacy {
+		b.WriteString(strconv.Quote(name))
+		n++
+	}
+	ls.Range(func(l labels.Label) {
+		if l.Name == labels.MetricName {
+			return
+		}
+		if n++; n > 1 {
+			b.WriteByte(',')
+		}
+		if isLegacyName(l.Name, false) {
+			b.WriteString(l.Name)
+		} else {
+			b.WriteString(strconv.Quote(l.Name))
+		}
+		b.WriteByte('=')
+		b.WriteString(strconv.Quote(l.Value))
+	})
+	b.WriteByte('}')
+	if legacy && n == 0 {
+		return name
+	}
+	return b.String()
+}
+
+// isLegacyName reports whether PromQL takes the name without quotes.
+func isLegacyName(s string, colon bool) bool {
+	for i := 0; i < len(s); i++ {
+		c := s[i]
+		if c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c == '_' || c == ':' && colon || c >= '0' && c <= '9' && i > 0 {
+			continue
+		}
+		return false
+	}
+	return s != ""
+}
+
+// scaled multiplies a PromQL expression.
+func scaled(expr string, factor float64) string {
+	if factor == 1 {
+		return expr
+	}
+	return "(" + expr + ") * " + strconv.FormatFloat(factor, 'g', -1, 64)
+}
+
+// rangeFor chooses the window of rate() for samples that come every interval
+// ms: one minute, or the whole minutes that hold four samples.
+func rangeFor(interval int64) string {
+	if interval <= 15_000 {
+		return "[1m]"
+	}
+	return "[" + strconv.FormatInt((4*interval+59_999)/60_000, 10) + "m]"
+}
+
+// gaugeSeries describes a raw series that is watched as it is. When its unit
+// is converted, Derived is set, because only Expr then gives the same numbers.
+func (e *entry) gaugeSeries() *telemetry.Series {
+	name := e.labels.Get(labels.MetricName)
+	s := &telemetry.Series{
+		ID: telemetry.SeriesID(e.labels.Hash()), Labels: e.labels, Name: name,
+		Expr: scaled(selector(e.labels), e.factor), Unit: e.unit, Derived: e.factor != 1,
+	}
+	s.Entity, s.Peer, s.Instance = EntityOfLabels(e.labels)
+	s.Signal, s.Direction = signalOf(name, e.labels, e.unit, false)
+	return s
+}
+
+func (e *entry) rateSeries(interval int64) *telemetry.Series {
+	name := e.labels.Get(labels.MetricName)
+	expr := "rate(" + selector(e.labels) + rangeFor(interval) + ")"
+	unit := perSecond(e.unit)
+	s := derived(e.labels, name+":rate", "rate("+name+")", scaled(expr, e.factor), unit)
+	s.Signal, s.Direction = signalOf(name, e.labels, e.unit, true)
+	if e.unit == "" && s.Signal == telemetry.SignalTraffic && hasWord(name, "requests", "request") {
+		s.Unit = "{request}/s"
+	}
+	return s
+}
+
+// derived makes a derived series. Its labels are those of the raw series (or
+// family) with the name of the derived one, and its ID is their hash.
+func derived(ls labels.Labels, name, display, expr, unit string) *telemetry.Series {
+	own := labels.NewBuilder(ls).Set(labels.MetricName, name).Labels()
+	s := &telemetry.Series{ID: telemetry.SeriesID(own.Hash()), Labels: own, Name: display, Expr: expr, Unit: unit, Derived: true}
+	s.Entity, s.Peer, s.Instance = EntityOfLabels(ls)
+	return s
+}

@@ -1,0 +1,78 @@
+package normalize
+
+import (
+	"math"
+
+	"github.com/prometheus/prometheus/model/labels"
+
+	"github.com/norn-aiops/norn/internal/store"
+	"github.com/norn-aiops/norn/internal/telemetry"
+)
+
+// nativeState is what a native histogram series carries beyond its entry.
+type nativeState struct {
+	prev                 store.Histogram
+	p50, p99, mean, rate *telemetry.Series
+}
+
+// observeNative takes one native histogram and emits quantiles, mean and rate
+// of what was observed since the last one. After a reset or a change of
+// buckets that cannot be bridged, the next one is the new start.
+func (e *entry) observeNative(d *Deriver, t int64, h store.Histogram, out []telemetry.Point) []telemetry.Point {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.has && t <= e.prevT {
+		d.outOfOrder.Add(1)
+		return out
+	}
+	prevT, had := e.prevT, e.has
+	e.prevT, e.has = t, true
+	if e.native == nil {
+		e.native = &nativeState{}
+	}
+	prev := e.native.prev
+	e.native.prev = h
+	if !had || prev == nil {
+		return out
+	}
+	diff := h.Sub(prev)
+	if diff == nil {
+		d.resets.Add(1)
+		return out
+	}
+	n := diff.Count()
+	if !finite(n) || n < 0 {
+		return out
+	}
+	if e.native.rate == nil {
+		e.describeNative(t - prevT)
+	}
+	out = append(out, telemetry.Point{Series: e.native.rate, T: t, V: n * 1000 / float64(t-prevT)})
+	if n == 0 {
+		return out
+	}
+	add := func(s *telemetry.Series, v float64) {
+		if !math.IsNaN(v) && !math.IsInf(v, 0) {
+			out = append(out, telemetry.Point{Series: s, T: t, V: v * e.factor})
+		}
+	}
+	add(e.native.p50, diff.Quantile(0.5))
+	add(e.native.p99, diff.Quantile(0.99))
+	add(e.native.mean, diff.Sum()/n)
+	return out
+}
+
+func (e *entry) describeNative(interval int64) {
+	name := e.labels.Get(labels.MetricName)
+	rate := "rate(" + selector(e.labels) + rangeFor(interval) + ")"
+	value := func(short, expr string) *telemetry.Series {
+		s := derived(e.labels, name+":"+short, short+"("+name+")", scaled(expr, e.factor), e.unit)
+		s.Signal, s.Direction = signalOf(name, e.labels, e.unit, false)
+		return s
+	}
+	e.native.p50 = value("p50", "histogram_quantile(0.5, "+rate+")")
+	e.native.p99 = value("p99", "histogram_quantile(0.99, "+rate+")")
+	e.native.mean = value("mean", "histogram_avg("+rate+")")
+	e.native.rate = derived(e.labels, name+":rate", "rate("+name+")", "histogram_count("+rate+")", "1/s")
+	e.native.rate.Signal, e.native.rate.Direction = signalOf(name+"_count", e.labels, "", true)
+}
