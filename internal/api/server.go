@@ -135,7 +135,7 @@ func (m *recordingMux) Handle(pattern string, h http.Handler) {
 }
 
 func (s *Server) humaConfig() huma.Config {
-	reg := huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer)
+	reg := huma.NewMapRegistry("#/components/schemas/", schemaName)
 	// Numbers of 64 bits do not fit JavaScript's: they travel as text.
 	reg.RegisterTypeAlias(reflect.TypeFor[telemetry.SeriesID](), reflect.TypeFor[string]())
 	jsonFormat := huma.Format{Marshal: marshalJSON, Unmarshal: huma.DefaultJSONFormat.Unmarshal}
@@ -233,4 +233,12 @@ type cellCache struct {
 	mu   sync.Mutex
 	at   time.Time
 	rows []Service
+}
+
+// schemaName keeps the stream's Event apart from a timeline's (ops.Event).
+func schemaName(t reflect.Type, hint string) string {
+	if t == reflect.TypeFor[Event]() {
+		return "StreamEvent"
+	}
+	return huma.DefaultSchemaNamer(t, hint)
 }
