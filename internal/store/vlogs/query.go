@@ -1,0 +1,224 @@
+package vlogs
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"strings"
+	"time"
+
+	"github.com/VictoriaMetrics/VictoriaLogs/lib/logstorage"
+
+	"github.com/norn-aiops/norn/internal/store"
+)
+
+// run evaluates a LogsQL text over [from, to] (Unix ns, inclusive) and visits
+// the rows on the calling goroutine; visit returns false to stop. Empty fields
+// are left out of a row.
+func (e *engine) run(ctx context.Context, text string, from, to int64, hidden []string, visit func(map[string]string) bool) error {
+	e.reading.RLock()
+	defer e.reading.RUnlock()
+	if e.isClosed() {
+		return fmt.Errorf("%s: cannot search: %w", e.name, ErrClosed)
+	}
+	q, err := logstorage.ParseQueryAtTimestamp(text, time.Now().UnixNano())
+	if err != nil {
+		return fmt.Errorf("%w: %w", store.ErrBadQuery, err)
+	}
+	if from != math.MinInt64 || to != math.MaxInt64 {
+		q.AddTimeFilter(from, to)
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	blocks := make(chan []map[string]string)
+	failed := make(chan error, 1)
+	go func() { // ends with the query; this function waits for it
+		defer close(blocks)
+		qctx := logstorage.NewQueryContext(ctx, &logstorage.QueryStats{}, []logstorage.TenantID{{}}, q, false, hidden)
+		failed <- e.st.RunQuery(qctx, func(_ uint, db *logstorage.DataBlock) {
+			select {
+			case blocks <- cloneRows(db):
+			case <-ctx.Done():
+			}
+		})
+	}()
+	stopped := false
+	for rows := range blocks {
+		for _, r := range rows {
+			if !stopped && !visit(r) {
+				stopped = true
+				cancel()
+			}
+		}
+	}
+	err = <-failed
+	switch {
+	case stopped:
+		return nil
+	case err != nil:
+		return fmt.Errorf("%s: cannot evaluate %q: %w", e.name, text, err)
+	}
+	return ctx.Err()
+}
+
+// cloneRows copies a block: its memory is the storage's again after the
+// callback.
+func cloneRows(db *logstorage.DataBlock) []map[string]string {
+	rows := make([]map[string]string, db.RowsCount())
+	cols := db.GetColumns(false)
+	for i := range rows {
+		rows[i] = make(map[string]string, len(cols))
+	}
+	for _, c := range cols {
+		if c.Name == "_stream_id" || c.Name == "_stream" {
+			continue
+		}
+		name := strings.Clone(c.Name)
+		for i, v := range c.Values {
+			if v != "" {
+				rows[i][name] = strings.Clone(v)
+			}
+		}
+	}
+	return rows
+}
+
+// search visits rows newest first unless the query says otherwise.
+func (e *engine) search(ctx context.Context, q store.LogQuery, visit func(map[string]string) bool) error {
+	text := strings.TrimSpace(q.Query)
+	if text == "" {
+		text = "*"
+	}
+	from, to := q.From, q.To
+	if from == 0 {
+		from = math.MinInt64
+	}
+	if to == 0 {
+		to = math.MaxInt64
+	}
+	filter, pipes, rowWise, err := split(text)
+	if err != nil {
+		return err
+	}
+	n := 0
+	count := func(r map[string]string) bool {
+		n++
+		return visit(r) && (q.Limit <= 0 || n < q.Limit)
+	}
+	switch {
+	case pipes == "" && q.Limit > 0:
+		return e.newest(ctx, filter, from, to, q.Limit, visit)
+	case pipes == "" || rowWise:
+		text = filter + " | sort by (_time desc)" + pipes
+	}
+	return e.run(ctx, text, from, to, []string{seqField}, count)
+}
+
+// split takes a query's text apart into the filter and the pipes, both in the
+// parser's own spelling. rowWise says that all pipes keep rows as they come
+// (fields, limit...), so that sorting before them gives the newest first.
+func split(text string) (filter, pipes string, rowWise bool, err error) {
+	q, err := logstorage.ParseQueryAtTimestamp(text, time.Now().UnixNano())
+	if err != nil {
+		return "", "", false, fmt.Errorf("%w: %w", store.ErrBadQuery, err)
+	}
+	all := q.String()
+	q.DropAllPipes()
+	filter = q.String()
+	pipes, ok := strings.CutPrefix(all, filter)
+	if !ok { // not spelt the way we know: leave the query alone
+		return filter, strings.TrimPrefix(text, filter), false, nil
+	}
+	rowWise = true
+	for _, name := range pipeNames(pipes) {
+		rowWise = rowWise && isRowWise(name)
+	}
+	return filter, pipes, rowWise, nil
+}
+
+// pipeNames returns the first word of each pipe in " | a ... | b ...". Bars
+// inside quotes and brackets belong to their pipe.
+func pipeNames(pipes string) []string {
+	var names []string
+	depth := 0
+	for i := 0; i < len(pipes); i++ {
+		switch pipes[i] {
+		case '"':
+			for i++; i < len(pipes) && pipes[i] != '"'; i++ {
+				if pipes[i] == '\\' {
+					i++
+				}
+			}
+		case '(', '{':
+			depth++
+		case ')', '}':
+			depth--
+		case '|':
+			if depth == 0 {
+				name, _, _ := strings.Cut(strings.TrimSpace(pipes[i+1:]), " ")
+				names = append(names, name)
+			}
+		}
+	}
+	return names
+}
+
+// isRowWise says of a pipe, by its name in the parser's spelling, that it
+// passes rows on one by one in their order.
+func isRowWise(pipe string) bool {
+	switch pipe {
+	case "fields", "delete", "rename", "copy", "format", "filter", "limit", "offset", "extract", "extract_regexp",
+		"unpack_json", "unpack_logfmt", "unpack_syslog", "unpack_words", "replace", "replace_regexp", "math", "len", "hash",
+		"pack_json", "pack_logfmt", "collapse_nums", "decolorize", "drop_empty_fields", "split", "unroll", "coalesce", "time_add":
+		return true
+	}
+	return false
+}
+
+// newest visits the newest limit rows of a filter. It looks at short, then
+// ever longer ranges back from the end, so that a common filter does not read
+// all that is stored.
+func (e *engine) newest(ctx context.Context, filter string, from, to int64, limit int, visit func(map[string]string) bool) error {
+	lo, hi, ok := e.bounds()
+	if !ok {
+		return ctx.Err()
+	}
+	from, to = max(from, lo), min(to, hi)
+	stopped := false
+	count := func(r map[string]string) bool {
+		limit--
+		stopped = !visit(r)
+		return !stopped && limit > 0
+	}
+	width := int64(time.Minute)
+	for to >= from && limit > 0 && !stopped {
+		start := from
+		if to-width > from && to-width < to {
+			start = to - width
+		}
+		text := fmt.Sprintf("%s | sort by (_time desc) limit %d", filter, limit)
+		if err := e.run(ctx, text, start, to, []string{seqField}, count); err != nil {
+			return err
+		}
+		if start == from {
+			break
+		}
+		to = start - 1
+		if width < 1<<60 {
+			width *= 8
+		}
+	}
+	return ctx.Err()
+}
+
+// bounds returns the oldest and newest time in the storage.
+func (e *engine) bounds() (lo, hi int64, ok bool) {
+	e.reading.RLock()
+	defer e.reading.RUnlock()
+	if e.isClosed() {
+		return 0, 0, false
+	}
+	var ss logstorage.StorageStats
+	e.st.UpdateStats(&ss)
+	return ss.MinTimestamp, ss.MaxTimestamp, ss.RowsCount() > 0
+}
