@@ -1,0 +1,236 @@
+package detect
+
+import (
+	"math"
+)
+
+// maxAbs is the largest magnitude that is judged; larger values count as this.
+const maxAbs = 1e30
+
+// Limits that a member's score must reach at least, in units of the scale
+// (shape: of its calibrated score).
+const (
+	baseLevel = 3   // three of the last four points beyond
+	baseSlow  = 1.5 // weighted mean of the last twenty points
+	baseSpike = 6   // one point
+	baseShape = .25
+)
+
+// members of a detector, in the order of its calibrators.
+const (
+	memLevel = iota
+	memSlow
+	memSpike
+	memShape
+	memCount
+)
+
+// Options configure one Detector.
+type Options struct {
+	Warmup    int     // points before the shape member speaks; at least 104
+	PerWeek   float64 // wished false alarms a week and member; 0 means 0.02
+	Adopt     int64   // ms after which a steady new level becomes normal; 0 means 2 hours
+	floor     floorKind
+	up        bool // an up series: 0 is a fault, nothing else is
+	direction int8 // 1 only up is bad, -1 only down, 0 both
+}
+
+func (o Options) withDefaults() Options {
+	o.Warmup = max(o.Warmup, 104)
+	if o.PerWeek <= 0 {
+		o.PerWeek = .02
+	}
+	if o.Adopt <= 0 {
+		o.Adopt = 2 * 3600_000
+	}
+	return o
+}
+
+// Scores is what the members say of one point.
+type Scores struct {
+	Expected float64 // in the series' unit
+	Scale    float64 // unit of the band's half on the value's side
+	Z        float32 // (value - Expected) / Scale
+	Level    float32 // third largest of the last four z, in the worse direction, signed
+	Slow     float32 // weighted mean of the last z
+	Shape    float32 // calibrated novelty of the sequence
+	Alarm    float32 // the shape member's alarm: Shape where it speaks, else 0
+}
+
+// Detector is the basic tier for one series: a baseline with a band, a level
+// and a slow test on its residuals, a spike test, and the shape member, each
+// calibrated against the series' own past. It is strictly causal: what it says
+// of a point depends on that point and earlier ones. It belongs to one
+// goroutine at a time. Make it with NewDetector.
+type Detector struct {
+	opt    *Options
+	base   baseline
+	ratio  ratio
+	alarm  alarm
+	shape  *shape
+	warm   []float32 // points of the warm-up, nil afterwards
+	cal    [memCount]calibrator
+	clock  blockClock
+	t      int64 // Unix ms of the last point
+	z      [4]float32
+	slow   float32
+	pace   pace
+	run    run
+	level  episode // of the residual
+	form   episode // of the shape
+	seenUp bool
+}
+
+// run is the present stretch of points on one side of the band.
+type run struct {
+	start, slowStart int64 // Unix ms
+	dir, slowDir     int8
+	miss             uint8
+}
+
+// NewDetector makes a detector for one series that is bad in both directions.
+func NewDetector(o Options) *Detector {
+	o = o.withDefaults()
+	d := &Detector{}
+	d.init(&o)
+	return d
+}
+
+func (d *Detector) init(o *Options) {
+	d.opt = o
+	for i, b := range memberBases {
+		d.cal[i].limit = b * 1.5
+	}
+}
+
+var memberBases = [memCount]float32{baseLevel, baseSlow, baseSpike, baseShape}
+
+// Step reads the value v at t (Unix ms) and returns the members' scores. ok is
+// false, and nothing is learned, when v is not finite or t is not after the
+// last point's.
+func (d *Detector) Step(t int64, v float64) (s Scores, ok bool) {
+	if math.IsNaN(v) || math.IsInf(v, 0) || (d.base.n > 0 && t <= d.t) {
+		return Scores{}, false
+	}
+	v = clamp(v, -maxAbs, maxAbs)
+	dt := d.arrive(t)
+	d.t = t
+	if d.opt.up {
+		return d.stepUp(t, v, dt), true
+	}
+	n := int(d.base.n)
+	r := d.base.step(t, v, dt, d.opt.floor, d.level.kind == epLevel)
+	s = Scores{Expected: r.mean, Scale: r.scale, Z: r.z}
+	s.Shape, s.Alarm = d.stepShape(n, r)
+	d.test(t, &s)
+	if d.clock.tick(t) {
+		d.closeBlock(t)
+	}
+	return s, true
+}
+
+// stepShape feeds the shape member; during the warm-up it only collects.
+func (d *Detector) stepShape(n int, r residual) (y, raised float32) {
+	ratio := ratioWeight * d.ratio.step(r.rel, r.e1, r.e2)
+	w := d.opt.Warmup
+	fade := float32(1) - 1/(5*float32(w))
+	if n < w {
+		if d.warm == nil {
+			d.warm = make([]float32, 0, 16)
+		}
+		d.warm = append(d.warm, r.rel)
+		d.alarm.step(ratio, n, w, fade)
+		if n == w-1 {
+			d.replay(fade)
+		}
+		return 0, 0
+	}
+	return d.alarm.step(d.shape.step(r.rel)+ratio, n, w, fade)
+}
+
+// replay reads the warm-up into a new shape member. The alarm's calibration
+// has seen the residual ratio alone until now; it gets the novelty here.
+func (d *Detector) replay(fade float32) {
+	d.shape = newShape(d.warm, d.base.offset)
+	var late alarm
+	for i, x := range d.warm {
+		late.step(d.shape.step(x), i, len(d.warm), fade)
+	}
+	d.alarm.past += late.past
+	d.alarm.block += late.block
+	d.warm = nil
+}
+
+// test runs the tests on the residuals and moves the episodes.
+func (d *Detector) test(t int64, s *Scores) {
+	d.z = [4]float32{s.Z, d.z[0], d.z[1], d.z[2]}
+	d.slow += .1 * (max(-6, min(6, s.Z)) - d.slow)
+	up, down := thirdLargest(d.z)
+	s.Level, s.Slow = up, d.slow
+	if down > up {
+		s.Level = -down
+	}
+	d.track(t, s.Z)
+	if d.base.n <= warmPoints {
+		return
+	}
+	bad := func(v float32) float32 {
+		if d.opt.direction == 0 {
+			return max(v, -v)
+		}
+		return max(0, v*float32(d.opt.direction))
+	}
+	d.cal[memLevel].see(bad(s.Level))
+	d.cal[memSlow].see(bad(s.Slow))
+	d.cal[memSpike].see(bad(s.Z))
+	d.cal[memShape].see(s.Shape)
+	d.moveLevel(t, s, up, down)
+	d.moveShape(t, s)
+}
+
+func (c *calibrator) see(v float32) { c.cur = max(c.cur, v) }
+
+// thirdLargest gives how far at least three of the four last points lie above,
+// and below, the expectation (negative when fewer do).
+func thirdLargest(z [4]float32) (up, down float32) {
+	a, b := min(z[0], z[1]), max(z[0], z[1])
+	c, e := min(z[2], z[3]), max(z[2], z[3])
+	// a<=b, c<=e; the second smallest is the larger of the two minima or the
+	// smaller of the maxima, whichever is less; likewise for the other end.
+	up = min(max(a, c), min(b, e))
+	down = -max(min(b, e), max(a, c))
+	return up, down
+}
+
+// track remembers where the present stretch of deviating points began.
+func (d *Detector) track(t int64, z float32) {
+	dir := int8(0)
+	if z > 1.5 {
+		dir = 1
+	} else if z < -1.5 {
+		dir = -1
+	}
+	switch r := &d.run; {
+	case dir != 0 && dir == r.dir:
+		r.miss = 0
+	case r.dir != 0 && r.miss == 0 && dir == 0:
+		r.miss = 1
+	default:
+		r.dir, r.start, r.miss = dir, t, 0
+	}
+	slow := int8(0)
+	if d.slow > .5 {
+		slow = 1
+	} else if d.slow < -.5 {
+		slow = -1
+	}
+	if slow != d.run.slowDir {
+		d.run.slowDir, d.run.slowStart = slow, t
+	}
+}
+
+func (d *Detector) closeBlock(t int64) {
+	bases := memberBases
+	cals := [memCount]*calibrator{&d.cal[0], &d.cal[1], &d.cal[2], &d.cal[3]}
+	d.clock.close(t, cals[:], bases[:], d.opt.PerWeek)
+}

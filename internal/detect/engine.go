@@ -1,0 +1,204 @@
+// Package detect judges every series against its own past.
+//
+// It exists so that one point in, at most one anomaly out, is all that the
+// pipeline needs to know about detection. Each series has a [Detector]: a
+// baseline with a band (level or profile of the day), tests for a shift, a
+// slow drift and a spike, a member that knows the series' habits of shape, and
+// a watch for silence; each is calibrated against the series' own past scores.
+// It does not group anomalies, read stores, start goroutines or ask the time:
+// time comes in with points and with Tick. An [Engine] is safe for concurrent
+// use; points of one series must come in order from one goroutine at a time to
+// be judged in order.
+package detect
+
+import (
+	"math"
+	"sync"
+	"sync/atomic"
+
+	"github.com/norn-aiops/norn/internal/ops"
+	"github.com/norn-aiops/norn/internal/telemetry"
+)
+
+const shardCount = 64
+
+// Engine holds the detectors of all series. Make it with New.
+type Engine struct {
+	cfg     Config
+	options [classes]Options
+	shards  [shardCount]shard
+	quiet   atomic.Int64 // Unix ms: nothing is raised for earlier points
+
+	count                                     atomic.Int64
+	notWatched, points, refused, late, opened atomic.Uint64
+	feedStopped                               atomic.Bool
+	tickMu                                    sync.Mutex
+	feedBack                                  int64 // Unix ms at which the feed came back; guarded by tickMu
+}
+
+// shard is one part of the series. Its lock is held for one point at a time
+// and never together with another's.
+type shard struct {
+	mu sync.Mutex
+	m  map[telemetry.SeriesID]*series
+	_  [40]byte // keep shards on cache lines of their own
+}
+
+// series is the state of one watched series.
+type series struct {
+	meta   *telemetry.Series
+	value  float64 // last
+	level  *report // open anomalies, nil nearly always
+	form   *report
+	silent *report
+	det    Detector
+}
+
+// New makes an engine without series.
+func New(cfg Config) *Engine {
+	e := &Engine{cfg: cfg.withDefaults()}
+	e.options = e.cfg.options()
+	e.quiet.Store(cfg.QuietBefore)
+	for i := range e.shards {
+		e.shards[i].m = make(map[telemetry.SeriesID]*series)
+	}
+	return e
+}
+
+// SetQuietBefore moves the mark before which points raise nothing (Unix ms).
+func (e *Engine) SetQuietBefore(t int64) { e.quiet.Store(t) }
+
+func (e *Engine) shard(id telemetry.SeriesID) *shard { return &e.shards[uint64(id)%shardCount] }
+
+// Observe judges one point. It returns nil nearly always; else a new anomaly,
+// or a known one (same ID) that has grown, has not been reported for
+// UpdateEvery, or has ended. The caller owns the result. Points that are not
+// finite, or not after their series' last point, are counted and dropped.
+func (e *Engine) Observe(p telemetry.Point) *ops.Anomaly {
+	if p.Series == nil || math.IsNaN(p.V) || math.IsInf(p.V, 0) {
+		e.refused.Add(1)
+		return nil
+	}
+	sh := e.shard(p.Series.ID)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	s := sh.m[p.Series.ID]
+	if s == nil {
+		if s = e.admit(sh, p.Series); s == nil {
+			return nil
+		}
+	}
+	scores, ok := s.det.Step(p.T, p.V)
+	if !ok {
+		e.late.Add(1)
+		return nil
+	}
+	s.meta, s.value = p.Series, p.V
+	e.points.Add(1)
+	if s.silent == nil && s.level == nil && s.form == nil && s.det.level.kind == epNone && s.det.form.kind == epNone {
+		return nil
+	}
+	return e.report(s, p, &scores)
+}
+
+// admit makes the state of a new series, or returns nil when there are too
+// many. The shard is locked.
+func (e *Engine) admit(sh *shard, meta *telemetry.Series) *series {
+	if e.count.Add(1) > int64(e.cfg.MaxSeries) {
+		e.count.Add(-1)
+		e.notWatched.Add(1)
+		return nil
+	}
+	s := &series{meta: meta}
+	s.det.init(&e.options[classOf(meta)])
+	sh.m[meta.ID] = s
+	return s
+}
+
+// LastSeen gives the time (Unix ms) of a series' last point.
+func (e *Engine) LastSeen(id telemetry.SeriesID) (t int64, ok bool) {
+	sh := e.shard(id)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	if s := sh.m[id]; s != nil {
+		return s.det.t, true
+	}
+	return 0, false
+}
+
+// SeriesInfo is one line of a list of series.
+type SeriesInfo struct {
+	Series    *telemetry.Series
+	T         int64   // Unix ms of the last point
+	V         float64 // last value
+	Expected  float64 // now
+	Low, High float64
+	Anomalous bool // an anomaly is open
+	Severity  float64
+}
+
+// List gives the series that match (nil matches all), at most limit (0: all).
+// The order is unspecified. match must not call the engine.
+func (e *Engine) List(match func(*telemetry.Series) bool, limit int) []SeriesInfo {
+	var out []SeriesInfo
+	e.each(func(s *series) bool {
+		if match != nil && !match(s.meta) {
+			return true
+		}
+		b := s.det.band(s.det.t)
+		in := SeriesInfo{Series: s.meta, T: s.det.t, V: s.value, Expected: b.Expected, Low: b.Low, High: b.High}
+		for _, r := range s.reports() {
+			if r != nil && r.sent {
+				in.Anomalous, in.Severity = true, max(in.Severity, r.a.Severity)
+			}
+		}
+		out = append(out, in)
+		return limit <= 0 || len(out) < limit
+	})
+	return out
+}
+
+// Active gives all open anomalies that were reported.
+func (e *Engine) Active() []ops.Anomaly {
+	var out []ops.Anomaly
+	e.each(func(s *series) bool {
+		for _, r := range s.reports() {
+			if r != nil && r.sent {
+				out = append(out, r.a)
+			}
+		}
+		return true
+	})
+	return out
+}
+
+// Stats gives the counters.
+func (e *Engine) Stats() Stats {
+	return Stats{
+		Watched: int(e.count.Load()), NotWatched: e.notWatched.Load(), Points: e.points.Load(),
+		Refused: e.refused.Load(), Late: e.late.Load(), Opened: e.opened.Load(),
+		Active: len(e.Active()), FeedStopped: e.feedStopped.Load(),
+	}
+}
+
+// each calls f with every series, its shard locked, until f returns false.
+func (e *Engine) each(f func(*series) bool) {
+	for i := range e.shards {
+		if !e.shards[i].each(f) {
+			return
+		}
+	}
+}
+
+func (sh *shard) each(f func(*series) bool) bool {
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	for _, s := range sh.m {
+		if !f(s) {
+			return false
+		}
+	}
+	return true
+}
+
+func (s *series) reports() [3]*report { return [3]*report{s.level, s.form, s.silent} }

@@ -1,0 +1,191 @@
+package detect
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+
+	"github.com/norn-aiops/norn/internal/ops"
+	"github.com/norn-aiops/norn/internal/telemetry"
+)
+
+// bandWidth is the half-width of the drawn band in units of the scale, at
+// least: the limit of the level test.
+const bandWidth = baseLevel
+
+// band gives the expectation at t by what is known now. The low end of a
+// series that was never negative is not negative.
+func (d *Detector) band(t int64) ops.Band {
+	if d.opt.up {
+		return ops.Band{T: t, Expected: 1, Low: 1, High: 1}
+	}
+	b := &d.base
+	bin, pos := dayBin(t)
+	mean, _, _ := b.expect(bin, pos)
+	dt, w := float64(d.pace.every), math.Max(bandWidth, float64(d.cal[memLevel].limit))
+	if d.clock.filled < 6 {
+		w = bandWidth
+	}
+	out := ops.Band{T: t, Expected: mean + b.offset}
+	out.Low = out.Expected - w*b.scale(false, mean, dt, d.opt.floor)
+	out.High = out.Expected + w*b.scale(true, mean, dt, d.opt.floor)
+	if !b.negative {
+		out.Low = math.Max(0, out.Low)
+	}
+	return out
+}
+
+// Bands gives the expected band of a series at from, from+step ... to (Unix
+// ms), by what is known now; for the past too. Unknown series, and more than
+// 20,000 moments, give nil.
+func (e *Engine) Bands(id telemetry.SeriesID, from, to, step int64) []ops.Band {
+	if step <= 0 || to < from || (to-from)/step >= 20_000 {
+		return nil
+	}
+	sh := e.shard(id)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	s := sh.m[id]
+	if s == nil || s.det.base.n == 0 {
+		return nil
+	}
+	out := make([]ops.Band, 0, (to-from)/step+1)
+	for t := from; t <= to; t += step {
+		out = append(out, s.det.band(t))
+	}
+	return out
+}
+
+// Explanation says in numbers and words what the detector of a series chose
+// and expects.
+type Explanation struct {
+	Series          string             `json:"series"`
+	SeriesID        telemetry.SeriesID `json:"series_id,string"`
+	Points          uint32             `json:"points"`
+	IntervalSeconds float64            `json:"interval_seconds"`
+	Intermittent    bool               `json:"intermittent"`  // silence means nothing
+	SilentAfter     float64            `json:"silent_after"`  // seconds, 0 when not judged
+	Baseline        string             `json:"baseline"`      // level, daily, up, learning
+	DailyGain       float64            `json:"daily_gain"`    // share by which the profile's error is below the level's
+	ShapeReady      bool               `json:"shape_ready"`   // the shape member speaks
+	HistoryHours    float64            `json:"history_hours"` // of calibration
+	LevelLimit      float64            `json:"level_limit"`   // in units of the scale
+	SpikeLimit      float64            `json:"spike_limit"`   // in units of the scale
+	ShapeLimit      float64            `json:"shape_limit"`   // of the shape's score
+	Value           float64            `json:"value"`         // last
+	Expected        float64            `json:"expected"`      // now
+	Low             float64            `json:"low"`           // of the band
+	High            float64            `json:"high"`          // of the band
+	Scale           float64            `json:"scale"`         // unit of the upper half of the band
+	Z               float64            `json:"z"`             // of the last value
+	Anomalous       bool               `json:"anomalous"`     // an anomaly is open
+	Sentence        string             `json:"sentence"`      // all of it in words
+}
+
+// Explain describes the detector of a series.
+func (e *Engine) Explain(id telemetry.SeriesID) (Explanation, bool) {
+	sh := e.shard(id)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	s := sh.m[id]
+	if s == nil {
+		return Explanation{}, false
+	}
+	d := &s.det
+	x := d.explain()
+	x.Series, x.SeriesID, x.Value = s.meta.Name, s.meta.ID, s.value
+	x.Anomalous = d.level.kind != epNone || d.form.kind != epNone || s.silent != nil
+	x.Sentence = x.sentence(s.meta.Unit)
+	return x, true
+}
+
+func (d *Detector) explain() Explanation {
+	b := &d.base
+	bin, pos := dayBin(d.t)
+	mean, _, _ := b.expect(bin, pos)
+	band := d.band(d.t)
+	x := Explanation{
+		Points: b.n, IntervalSeconds: float64(d.pace.every), Baseline: "level",
+		Intermittent: !d.pace.judged() && d.pace.gaps >= 20, ShapeReady: d.shape != nil,
+		HistoryHours: float64(d.clock.filled) * float64(d.clock.hours),
+		LevelLimit:   float64(d.cal[memLevel].limit), SpikeLimit: float64(d.cal[memSpike].limit),
+		ShapeLimit: float64(d.cal[memShape].limit),
+		Expected:   band.Expected, Low: band.Low, High: band.High,
+		Scale: b.scale(true, mean, float64(d.pace.every), d.opt.floor), Z: float64(d.z[0]),
+	}
+	if d.pace.judged() {
+		x.SilentAfter = d.pace.limit()
+	}
+	if b.errLevel > 0 {
+		x.DailyGain = 1 - float64(b.errDay/b.errLevel)
+	}
+	switch {
+	case d.opt.up:
+		x.Baseline = "up"
+	case b.n < warmPoints:
+		x.Baseline = "learning"
+	case b.daily:
+		x.Baseline = "daily"
+	}
+	return x
+}
+
+// sentence says it in plain language.
+func (x *Explanation) sentence(unit string) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "A point about every %s", seconds(x.IntervalSeconds))
+	if x.Intermittent {
+		b.WriteString(", with many gaps, so silence is not judged")
+	} else if x.SilentAfter > 0 {
+		fmt.Fprintf(&b, "; silent after %s", seconds(x.SilentAfter))
+	}
+	b.WriteString(". ")
+	switch x.Baseline {
+	case "up":
+		b.WriteString("It says whether something lives: 0 is a fault at once.")
+		return b.String()
+	case "learning":
+		fmt.Fprintf(&b, "Still learning: %d of %d points.", x.Points, warmPoints)
+		return b.String()
+	case "daily":
+		fmt.Fprintf(&b, "The time of day matters: the profile of the day errs %.0f %% less than a plain level, so it is used. ", 100*x.DailyGain)
+	default:
+		if x.DailyGain != 0 {
+			fmt.Fprintf(&b, "A plain level is used: the profile of the day would err %s. ", lessMore(x.DailyGain))
+		} else {
+			b.WriteString("A plain level is used: the time of day cannot be judged before the second day. ")
+		}
+	}
+	fmt.Fprintf(&b, "Expected now %s, usual between %s and %s; seen %s", number(x.Expected, unit), number(x.Low, unit), number(x.High, unit), number(x.Value, unit))
+	if z := math.Abs(x.Z); z >= 1.5 {
+		fmt.Fprintf(&b, ", %.1f units off (three of four points beyond %.1f raise an alarm)", z, x.LevelLimit)
+	}
+	b.WriteString(".")
+	return b.String()
+}
+
+func lessMore(gain float64) string {
+	if gain < 0 {
+		return fmt.Sprintf("%.0f %% more", -100*gain)
+	}
+	return fmt.Sprintf("only %.0f %% less", 100*gain)
+}
+
+func seconds(s float64) string {
+	switch {
+	case s >= 7200:
+		return number(math.Round(s/360)/10, "h")
+	case s >= 120:
+		return number(math.Round(s/6)/10, "min")
+	}
+	return number(math.Round(s*10)/10, "s")
+}
+
+func number(v float64, unit string) string {
+	n := strconv.FormatFloat(v, 'g', 4, 64)
+	if unit == "" || unit == "1" {
+		return n
+	}
+	return n + " " + unit
+}

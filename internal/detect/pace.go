@@ -1,0 +1,93 @@
+package detect
+
+import "math"
+
+// pace learns how often points come, so that silence can be told from a
+// series that is naturally sparse.
+type pace struct {
+	every     float32 // usual interval in seconds, 0 before two points
+	longest   float32 // largest gap lately, seconds, fading over three days
+	irregular float32 // share of intervals that are more than twice the usual
+	odd       uint8   // intervals in a row unlike the usual
+	silences  uint8   // gaps that were beyond the limit
+	gaps      uint16  // intervals seen, saturating
+}
+
+const (
+	oddRun      = 8         // so many intervals in a row make a new usual one
+	fadeGap     = 3 * 86400 // seconds
+	intermitted = .2        // share of long gaps from which silence means nothing
+)
+
+// see takes one interval in seconds. changed is true when the usual interval
+// is a new one; was is then the old one.
+func (p *pace) see(gap float64) (was float64, changed bool) {
+	if p.gaps < math.MaxUint16 {
+		p.gaps++
+	}
+	if p.every == 0 {
+		p.every, p.longest = float32(gap), float32(gap)
+		return 0, false
+	}
+	every := float64(p.every)
+	long := gap > 2*every
+	share := float32(0)
+	if long {
+		share = 1
+	}
+	p.irregular += max(1/float32(p.gaps), .01) * (share - p.irregular)
+	if p.odd++; gap < every*1.5 && gap > every/1.5 {
+		p.odd = 0
+	}
+	p.keepLongest(gap)
+	if p.odd >= oddRun {
+		p.every, p.odd, p.irregular = float32(gap), 0, p.irregular/2
+		return every, true
+	}
+	// a running median: one small step towards the interval
+	if gap > every {
+		p.every *= 1.01
+	} else if gap < every {
+		p.every /= 1.01
+	}
+	return every, false
+}
+
+// keepLongest remembers the largest gap. One beyond the limit of silence was a
+// fault of its own and does not make the next one normal, until it has
+// happened three times.
+func (p *pace) keepLongest(gap float64) {
+	limit := p.limit()
+	p.longest *= float32(math.Exp(-math.Min(gap, fadeGap) / fadeGap))
+	if p.gaps > 20 && gap > limit {
+		if p.silences++; p.silences < 3 {
+			return
+		}
+		p.silences = 0
+	}
+	p.longest = max(p.longest, float32(gap))
+}
+
+// limit is the number of seconds without a point that counts as silence: four
+// intervals, or three times the longest gap of the last days.
+func (p *pace) limit() float64 {
+	return math.Max(4*float64(p.every), 3*float64(p.longest))
+}
+
+// judged says whether silence means anything: enough points, and few gaps.
+func (p *pace) judged() bool {
+	return p.gaps >= 20 && p.irregular < intermitted && p.every > 0
+}
+
+// arrive notes the interval before the point at t and returns it in seconds,
+// at most ten usual ones, so that a gap does not teach as if it were data.
+func (d *Detector) arrive(t int64) float64 {
+	if d.base.n == 0 {
+		return 0
+	}
+	gap := float64(t-d.t) / 1000
+	if was, changed := d.pace.see(gap); changed && d.base.n > oddRun {
+		d.base.interval(was, float64(d.pace.every))
+	}
+	return math.Min(gap, 10*float64(d.pace.every))
+}

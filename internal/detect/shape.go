@@ -1,0 +1,274 @@
+package detect
+
+import (
+	"math"
+
+	"github.com/norn-aiops/norn/internal/stats"
+)
+
+// shape is the member that knows a series by its habits: it cuts the stream
+// into short blocks, writes each block as symbols, and counts which n-grams of
+// symbols were never seen before. To that it adds the residual ratio (ratio).
+//
+// Design and constants: docs of the benchmark; the idea of weighing an unseen
+// word by how rarely unseen words come is Good (1953). The set of seen n-grams
+// is one Bloom filter with a single hash, which forgets at random when it is
+// fuller than fillLimit (Deng and Rafiei 2006, stable Bloom filters), so that
+// endless streams need no more memory.
+type shape struct {
+	filter [filterBits / 32]uint32
+	fill   uint16 // bits set
+	rng    uint32 // state of the forgetting
+	ext    stats.UnitHistogram
+	grams8 [4][5]uint8 // last symbols of the 8-level alphabet, newest first
+	gram16 [4][3]uint8
+	rate   [4][8]float32 // how often a stream's n-gram of each order is unseen
+	blocks uint16        // blocks read, saturating
+	size   uint16        // points a block
+	in     uint16        // points in the open block
+	base   float32       // range of the warm-up: minimum, width, lower end
+	width  float32
+	low    float32
+	fade   float32 // factor a point by which a block's novelty fades
+	sum    float32 // of the open block
+	hi, lo float32
+	now    float32 // novelty of the last blocks
+}
+
+const (
+	filterBits  = 8192
+	fillLimit   = filterBits * 6 / 10
+	shapeBlocks = 70  // blocks in the warm-up
+	ratioWeight = .2  // of the residual ratio in the score
+	nearMean    = .03 // an extreme this near to the mean counts as the mean
+	nearMedian  = .06 // a value this near to the running median is the median
+)
+
+// newShape makes the member from the points of the warm-up, in order. floor is
+// what must be added to a value to give the true one (values are kept
+// relative to the series' first one): where zero lies decides how much room a
+// non-negative series has below its minimum.
+func newShape(warm []float32, offset float64) *shape {
+	s := &shape{size: uint16(max(1, len(warm)/shapeBlocks)), rng: 1}
+	used := warm[:len(warm)/int(s.size)*int(s.size)]
+	a, b := used[0], used[0]
+	for _, x := range used {
+		a, b = min(a, x), max(b, x)
+	}
+	s.base, s.width, s.low = a, b-a, -1
+	abs := float64(a) + offset
+	if s.width <= 0 {
+		s.width = float32(.1 * math.Max(math.Abs(abs), 1e-9))
+	}
+	if abs >= 0 {
+		s.low = -float32(math.Min(1, abs/float64(s.width)))
+	}
+	s.fade = float32(math.Exp(-1 / (2 * float64(s.size))))
+	for i := range s.rate {
+		for j := range s.rate[i] {
+			s.rate[i][j] = .5
+		}
+	}
+	return s
+}
+
+// warp maps a value to [0, 1]: linear over the range of the warm-up, then
+// logarithmic, with room for one width below and the factor e above.
+func (s *shape) warp(x float32) float32 {
+	y := (x - s.base) / s.width
+	switch {
+	case y > 1:
+		y = 1 + float32(math.Log(float64(y)))
+	case y < 0:
+		y = -float32(math.Log(1 - float64(y)))
+	}
+	return min(1, max(0, (y-s.low)/(2-s.low)))
+}
+
+// step reads one value and returns the novelty, 0 (all seen) to 1.
+func (s *shape) step(x float32) float32 {
+	u := s.warp(x)
+	if s.in == 0 {
+		s.sum, s.hi, s.lo = 0, u, u
+	}
+	s.sum += u
+	s.hi, s.lo = max(s.hi, u), min(s.lo, u)
+	s.in++
+	s.now *= s.fade
+	if s.in >= s.size {
+		s.now = max(s.now, s.block(s.sum/float32(s.in)))
+		s.in = 0
+	}
+	return s.now
+}
+
+// block closes a block with the given mean and returns its novelty.
+func (s *shape) block(mean float32) float32 {
+	ext := s.lo
+	if s.hi-mean >= mean-s.lo {
+		ext = s.hi
+	}
+	if abs32(ext-mean) < nearMean {
+		ext = mean
+	}
+	s.ext.Add(ext)
+	med := s.ext.Median()
+	total := s.stream(0, mean, 0) + s.stream(1, chomp(mean, med), .5) +
+		s.stream(2, ext, 0) + s.stream(3, chomp(ext, med), .5)
+	if s.blocks < math.MaxUint16 {
+		s.blocks++
+	}
+	return total / 8
+}
+
+func chomp(v, med float32) float32 {
+	if abs32(v-med) < nearMedian {
+		return med
+	}
+	return v
+}
+
+// stream adds a value to stream i in both alphabets and returns the sum of
+// their novelties (each 0..1).
+func (s *shape) stream(i int, v, round float32) float32 {
+	w8, w16 := &s.grams8[i], &s.gram16[i]
+	copy(w8[1:], w8[:4])
+	w8[0] = uint8(8*v + round)
+	copy(w16[1:], w16[:2])
+	w16[0] = uint8(16*v + round)
+	return s.word(w8[:], uint32(2*i), s.rate[i][:5]) + s.word(w16[:], uint32(2*i+1), s.rate[i][5:])
+}
+
+// word looks up the n-grams of all orders that end in the newest symbol, marks
+// them as seen, and returns sum over unseen orders of log(rate)/log(.01),
+// divided by the number of orders.
+func (s *shape) word(symbols []uint8, key uint32, rate []float32) float32 {
+	h := mix(0x9e3779b9, key)
+	learn := max(1/float32(int(s.blocks)+2), 1./50)
+	var un float32
+	for q := range symbols {
+		h = mix(h, uint32(symbols[q])+1)
+		unseen := float32(0)
+		if q <= int(s.blocks) && s.mark(mix(h, uint32(77+q))%filterBits) {
+			unseen = 1
+			un += min(1, stats.FastLog2(max(rate[q], .01))*(1/-6.643856))
+		}
+		rate[q] += learn * (unseen - rate[q])
+	}
+	if int(s.blocks) < len(symbols) {
+		return 0
+	}
+	return un / float32(len(symbols))
+}
+
+// mark sets a bit and reports whether it was unset. When the filter is too
+// full it clears random bits.
+func (s *shape) mark(b uint32) bool {
+	if s.filter[b/32]>>(b%32)&1 == 1 {
+		return false
+	}
+	s.filter[b/32] |= 1 << (b % 32)
+	s.fill++
+	for s.fill > fillLimit {
+		s.rng = s.rng*1664525 + 1013904223
+		c := s.rng >> 8 % filterBits
+		if s.filter[c/32]>>(c%32)&1 == 1 {
+			s.filter[c/32] &^= 1 << (c % 32)
+			s.fill--
+		}
+	}
+	return true
+}
+
+// mix is one step of a multiplicative hash (constants of MurmurHash3's
+// finaliser, public domain).
+func mix(h, v uint32) uint32 {
+	h = (h ^ (v + 1)) * 0x85ebca6b
+	return h ^ h>>15
+}
+
+func abs32(x float32) float32 { return max(x, -x) }
+
+// ratio says how big the present residuals are against the largest of the last
+// thousands of points: free of any assumption on their distribution.
+type ratio struct {
+	level    float32 // very slow mean
+	s24, s48 float32 // smoothed signed residuals against the hour and the half-hour
+	mean     [3]float32
+	peak     [3]float32
+	n        uint16 // saturating
+}
+
+const peakFade = 0.99966672221 // exp(-1/3000)
+
+// step takes the value and its residuals against the hour's and half-hour's
+// mean (NaN when there is none yet) and returns the mean ratio, 0..3.
+func (r *ratio) step(x, e1, e2 float32) float32 {
+	if r.n == 0 {
+		r.level = x
+	}
+	e3 := x - r.level
+	if e1 != e1 {
+		e1 = e3
+	}
+	if e2 != e2 {
+		e2 = e3
+	}
+	a := 1 / (float32(r.n) + 1)
+	r.s24 += max(a, 1./6) * (e1 - r.s24)
+	r.s48 += max(a, 1./3) * (e2 - r.s48)
+	r.level += max(a, 1./4000) * (x - r.level)
+	var sum float32
+	for i, e := range [3]float32{abs32(r.s24), abs32(r.s48), abs32(e3)} {
+		sum += min(3, e/(r.peak[i]+.001*r.mean[i]+1e-12))
+		r.mean[i] += max(a, 1./2000) * (e - r.mean[i])
+		r.peak[i] = max(r.peak[i]*peakFade, e)
+	}
+	if r.n < math.MaxUint16 {
+		r.n++
+	}
+	return sum / 3
+}
+
+// alarm turns the score into rare alarms. It first divides by 1.2 plus the
+// decayed largest score of earlier blocks (the series' own sensitivity), then
+// lets only scores through that exceed the last alarm's by 30 % until hold
+// points have passed.
+type alarm struct {
+	past  float32 // decayed maximum of closed blocks
+	block float32 // maximum of the open block
+	last  float32 // score of the last alarm
+	since uint16  // points since the last alarm, saturating
+	in    uint16  // points in the open block
+}
+
+// step reads a raw score and returns the calibrated one and the alarm's score
+// (0 when there is none). n is the number of points before this one, warm the
+// length of the warm-up; nothing is raised before n = warm.
+func (a *alarm) step(s float32, n, warm int, fade float32) (y, raised float32) {
+	hold := uint16(max(5, warm*12/100))
+	a.past *= fade
+	y = s / (1.2 + a.past)
+	a.block = max(a.block, s)
+	a.in++
+	if a.in >= hold {
+		if n >= warm/2 {
+			a.past = max(a.past, a.block)
+		}
+		a.block, a.in = 0, 0
+	}
+	if a.since < math.MaxUint16 {
+		a.since++
+	}
+	if n < warm {
+		return y, 0
+	}
+	if a.since > hold {
+		a.last = 0
+	}
+	if y <= 1.3*a.last {
+		return y, 0
+	}
+	a.last, a.since = y, 0
+	return y, y
+}

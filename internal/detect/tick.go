@@ -1,0 +1,138 @@
+package detect
+
+import (
+	"math"
+
+	"github.com/norn-aiops/norn/internal/ops"
+	"github.com/norn-aiops/norn/internal/telemetry"
+)
+
+const (
+	feedShare  = .8 // share of overdue series from which the feed is taken as stopped
+	feedSeries = 10 // with fewer series no feed is taken as stopped
+	overdue    = 2.5
+	staleAfter = 10 * 60_000 // an anomaly ends this long (ms) after its last point, at least
+)
+
+// census counts how many series are overdue.
+type census struct{ watched, overdue int }
+
+// Tick judges silence at time now (Unix ms) and returns the anomalies that
+// opened, must be told again, or ended for lack of points. When more than
+// 80 % of the series that should have sent are overdue, the feed itself is
+// taken as stopped (Stats.FeedStopped) and no series is called silent; when it
+// comes back every series gets its own limit again before it is judged.
+// Series that were silent for longer than Forget are dropped.
+func (e *Engine) Tick(now int64) []ops.Anomaly {
+	e.tickMu.Lock()
+	defer e.tickMu.Unlock()
+	e.judgeFeed(now)
+	var out []ops.Anomaly
+	for i := range e.shards {
+		out = e.tickShard(&e.shards[i], now, out)
+	}
+	return out
+}
+
+// judgeFeed decides whether the feed as a whole has stopped.
+func (e *Engine) judgeFeed(now int64) {
+	var c census
+	e.each(func(s *series) bool {
+		if p := &s.det.pace; p.judged() && s.silent == nil && now-s.det.t < e.cfg.Forget {
+			c.watched++
+			if float64(now-s.det.t) > 1000*math.Max(overdue*float64(p.every), 1.5*float64(p.longest)) {
+				c.overdue++
+			}
+		}
+		return true
+	})
+	stopped := c.watched >= feedSeries && float64(c.overdue) > feedShare*float64(c.watched)
+	if e.feedStopped.Swap(stopped) && !stopped {
+		e.feedBack = now
+	}
+}
+
+func (e *Engine) tickShard(sh *shard, now int64, out []ops.Anomaly) []ops.Anomaly {
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	for id, s := range sh.m {
+		out = e.stale(s, now, out)
+		out = e.silence(s, now, out)
+		if now-s.det.t > e.cfg.Forget {
+			if s.silent != nil {
+				s.silent.a.Ended = now
+				out = e.tellTick(s.silent, now, out)
+			}
+			delete(sh.m, id)
+			e.count.Add(-1)
+		}
+	}
+	return out
+}
+
+// stale ends anomalies of a series that sends no more.
+func (e *Engine) stale(s *series, now int64, out []ops.Anomaly) []ops.Anomaly {
+	if s.level == nil && s.form == nil || now-s.det.t < max(staleAfter, int64(10_000*s.det.pace.every)) {
+		return out
+	}
+	for _, x := range []struct {
+		r  **report
+		ep *episode
+	}{{&s.level, &s.det.level}, {&s.form, &s.det.form}} {
+		if r := *x.r; r != nil {
+			r.a.Ended = now
+			out = e.tellTick(r, now, out)
+			*x.r, *x.ep = nil, episode{}
+		}
+	}
+	return out
+}
+
+// silence opens, tells again, or leaves alone a series' silence.
+func (e *Engine) silence(s *series, now int64, out []ops.Anomaly) []ops.Anomaly {
+	if s.silent != nil {
+		s.silent.a.LastSeen = now
+		s.silent.a.Observed = float64(now-s.det.t) / 1000
+		s.silent.a.Severity = silenceSeverity(s, now)
+		return e.tellTick(s.silent, now, out)
+	}
+	limit := s.det.pace.limit()
+	since := max(s.det.t, e.feedBack)
+	if e.feedStopped.Load() || !s.det.pace.judged() || float64(now-since) <= 1000*limit {
+		return out
+	}
+	// the first missing point is the onset
+	onset := s.det.t + int64(1000*float64(s.det.pace.every))
+	r := &report{a: newAnomaly(s.meta, onset, epNone)}
+	a := &r.a
+	a.Kind, a.Member, a.Direction = ops.AnomalySilence, "silence", telemetry.DownBad
+	a.Unit, a.LastSeen = "s", now
+	a.Observed, a.Expected, a.High = float64(now-s.det.t)/1000, float64(s.det.pace.every), limit
+	a.Score = a.Observed / limit
+	a.P = math.Min(1, e.cfg.Sensitivity/168)
+	a.Severity = silenceSeverity(s, now)
+	if e.quiet.Load() > now {
+		return out
+	}
+	s.silent = r
+	return e.tellTick(r, now, out)
+}
+
+// silenceSeverity grows from .4 to .7 with the length of the silence; a series
+// of one instance counts less than one of a whole service.
+func silenceSeverity(s *series, now int64) float64 {
+	over := float64(now-s.det.t) / (1000 * math.Max(s.det.pace.limit(), 1))
+	v := .4 + .3*(1-math.Exp(-math.Max(0, over-1)/3))
+	if !s.meta.Instance.IsZero() {
+		v *= .8
+	}
+	return v
+}
+
+// tellTick sends an anomaly by the rules of tell.
+func (e *Engine) tellTick(r *report, now int64, out []ops.Anomaly) []ops.Anomaly {
+	if a := e.tell(r, now, nil); a != nil {
+		out = append(out, *a)
+	}
+	return out
+}
