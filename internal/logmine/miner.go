@@ -255,10 +255,10 @@ type Stats struct {
 	Templates int    `json:"templates"`
 	Lines     uint64 `json:"lines"`
 	Merges    uint64 `json:"merges"`
-	Retired   uint64 `json:"retired"`         // templates that made room for others
-	Refused   uint64 `json:"refused_lines"`   // of entities beyond the limit
-	Withheld  uint64 `json:"withheld"`        // new-template anomalies beyond the budget
-	Bytes     int    `json:"template_bytes"`  // estimate
+	Retired   uint64 `json:"retired"`          // templates that made room for others
+	Refused   uint64 `json:"refused_lines"`    // of entities beyond the limit
+	Withheld  uint64 `json:"withheld"`         // new-template anomalies beyond the budget
+	Bytes     int    `json:"template_bytes"`   // estimate
 	Aliases   int    `json:"template_aliases"` // merged ids remembered
 }
 

@@ -274,6 +274,30 @@ func TestAFloodOfNewPatternsStaysBounded(t *testing.T) {
 	runtime.KeepAlive(m)
 }
 
+func TestAMessageOfFreeWordsBecomesWildcards(t *testing.T) {
+	const seed = 13
+	r := rand.New(rand.NewPCG(seed, 0))
+	m := New(Config{})
+	var ids []uint64
+	for range 3000 {
+		var words []any
+		for range 8 {
+			words = append(words, fmt.Sprintf("%c%c%cow", 'a'+r.IntN(26), 'a'+r.IntN(26), 'a'+r.IntN(26)))
+		}
+		id, _ := m.Add(line(cart, fmt.Sprintf("%s %s %s said %s %s; %s %s %s", words...), time.Second, 0))
+		ids = append(ids, id)
+	}
+	ts := m.Templates(cart)
+	if len(ts) != 1 || ts[0].Count != 3000 || ts[0].Text != "<*> <*> <*> said <*> <*>; <*> <*> <*>" {
+		t.Fatalf("seed %d: %d templates, first %+v", seed, len(ts), ts[0])
+	}
+	for _, id := range ids {
+		if m.Resolve(id) != ts[0].ID {
+			t.Fatalf("seed %d: id %d leads to %d", seed, id, m.Resolve(id))
+		}
+	}
+}
+
 func TestTooManyServicesAreCountedNotMined(t *testing.T) {
 	m := New(Config{MaxServices: 2})
 	for i := range 5 {

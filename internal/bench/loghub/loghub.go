@@ -1,0 +1,244 @@
+// Package loghub scores log template mining on labelled lines in the layout
+// of the Loghub collection.
+//
+// It exists so that a change to the miner can be judged by figures that the
+// literature uses. It ships no data: [Run] reads a directory that the user
+// has. Every system is mined with the same settings, one pass, in the order of
+// the file. Nothing here is safe for concurrent use beyond what is said.
+//
+// The four scores follow Jiang et al., "A Large-Scale Evaluation for Log
+// Parsing Techniques: How Far Are We?" (ISSTA 2024):
+//
+//	GA   share of lines whose predicted group is exactly their true group
+//	FGA  F1 over groups that are exactly right
+//	PA   share of lines whose template text is right
+//	FTA  F1 over groups that are exactly right and whose text is right
+//
+// Texts are compared after both went through [Normalize].
+package loghub
+
+import (
+	"context"
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/norn-aiops/norn/internal/logmine"
+	"github.com/norn-aiops/norn/internal/telemetry"
+)
+
+// ErrNoData is returned (wrapped) when a directory holds no labelled lines.
+var ErrNoData = errors.New("no *_structured.csv files")
+
+// Scores are the four measures, 0 to 1.
+type Scores struct {
+	GA  float64 `json:"ga"`
+	FGA float64 `json:"fga"`
+	PA  float64 `json:"pa"`
+	FTA float64 `json:"fta"`
+}
+
+// System is the result of one system.
+type System struct {
+	Name  string `json:"name"`
+	Lines int    `json:"lines"`
+	Truth int    `json:"true_templates"`
+	Found int    `json:"found_templates"`
+	Scores
+}
+
+// Report is the result of a run. Mean weighs all systems alike.
+type Report struct {
+	Systems []System `json:"systems"`
+	Mean    Scores   `json:"mean"`
+}
+
+// Line is one labelled line.
+type Line struct {
+	Content  string
+	EventID  string
+	Template string
+}
+
+// Run scores every system below dir: each folder (or dir itself) with a file
+// named *_structured.csv that has the columns Content, EventId and
+// EventTemplate. Systems come by name. It stops between systems when ctx ends.
+func Run(ctx context.Context, dir string) (Report, error) {
+	var rep Report
+	files, err := find(dir)
+	if err != nil {
+		return rep, err
+	}
+	for _, f := range files {
+		if err := ctx.Err(); err != nil {
+			return rep, fmt.Errorf("score log mining: %w", err)
+		}
+		lines, err := readFile(f)
+		if err != nil {
+			return rep, err
+		}
+		name, _, _ := strings.Cut(filepath.Base(f), "_")
+		rep.Systems = append(rep.Systems, Score(name, lines))
+	}
+	n := float64(len(rep.Systems))
+	for _, s := range rep.Systems {
+		rep.Mean.GA += s.GA / n
+		rep.Mean.FGA += s.FGA / n
+		rep.Mean.PA += s.PA / n
+		rep.Mean.FTA += s.FTA / n
+	}
+	return rep, nil
+}
+
+func find(dir string) ([]string, error) {
+	var files []string
+	err := filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
+		if err == nil && !d.IsDir() && strings.HasSuffix(path, "_structured.csv") {
+			files = append(files, path)
+		}
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("look for labelled lines: %w", err)
+	}
+	if len(files) == 0 {
+		return nil, fmt.Errorf("look for labelled lines in %s: %w", dir, ErrNoData)
+	}
+	slices.Sort(files)
+	return files, nil
+}
+
+func readFile(path string) ([]Line, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("open labelled lines: %w", err)
+	}
+	defer func() { _ = f.Close() }() // only read
+	lines, err := Read(f)
+	if err != nil {
+		return nil, fmt.Errorf("read labelled lines of %s: %w", path, err)
+	}
+	return lines, nil
+}
+
+// Read reads labelled lines from CSV with a header that names at least
+// Content, EventId and EventTemplate.
+func Read(r io.Reader) ([]Line, error) {
+	cr := csv.NewReader(r)
+	cr.FieldsPerRecord = -1
+	cr.LazyQuotes = true
+	head, err := cr.Read()
+	if err != nil {
+		return nil, fmt.Errorf("header: %w", err)
+	}
+	content, id, tpl := slices.Index(head, "Content"), slices.Index(head, "EventId"), slices.Index(head, "EventTemplate")
+	if content < 0 || id < 0 || tpl < 0 {
+		return nil, fmt.Errorf("header %q lacks Content, EventId or EventTemplate", strings.Join(head, ","))
+	}
+	var lines []Line
+	for {
+		rec, err := cr.Read()
+		if errors.Is(err, io.EOF) {
+			return lines, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		if len(rec) <= max(content, id, tpl) {
+			return nil, fmt.Errorf("line %d has %d columns, the header %d", len(lines)+2, len(rec), len(head))
+		}
+		lines = append(lines, Line{rec[content], rec[id], rec[tpl]})
+	}
+}
+
+// Score mines the lines with a fresh miner and compares.
+func Score(name string, lines []Line) System {
+	m := logmine.New(logmine.Config{})
+	entity := telemetry.Entity{Kind: telemetry.KindService, Name: name}
+	ids := make([]uint64, len(lines))
+	for i := range lines {
+		ids[i], _ = m.Add(&telemetry.LogRecord{Body: lines[i].Content, Entity: entity, Time: int64(i + 1)})
+	}
+	texts := make(map[uint64]string)
+	for _, t := range m.Templates(entity) {
+		texts[t.ID] = Normalize(t.Text)
+	}
+	found := make([]string, len(lines))
+	truth := make([]string, len(lines))
+	predicted := make([]string, len(lines))
+	for i := range lines {
+		id := m.Resolve(ids[i])
+		found[i] = fmt.Sprint(id)
+		predicted[i] = texts[id]
+		truth[i] = Normalize(lines[i].Template)
+	}
+	return compare(name, lines, found, predicted, truth)
+}
+
+// compare computes the scores: found names the predicted group of each line,
+// predicted its template's text, truth the true text.
+func compare(name string, lines []Line, found, predicted, truth []string) System {
+	byTruth, byFound := map[string][]int{}, map[string][]int{}
+	textRight := 0
+	for i := range lines {
+		byTruth[lines[i].EventID] = append(byTruth[lines[i].EventID], i)
+		byFound[found[i]] = append(byFound[found[i]], i)
+		if predicted[i] == truth[i] {
+			textRight++
+		}
+	}
+	grouped, groups, templates := 0, 0, 0
+	for _, members := range byTruth {
+		g := byFound[found[members[0]]]
+		if !slices.Equal(g, members) {
+			continue
+		}
+		grouped += len(members)
+		groups++
+		if predicted[members[0]] == truth[members[0]] {
+			templates++
+		}
+	}
+	out := System{Name: name, Lines: len(lines), Truth: len(byTruth), Found: len(byFound)}
+	if len(lines) == 0 {
+		return out
+	}
+	out.GA = float64(grouped) / float64(len(lines))
+	out.PA = float64(textRight) / float64(len(lines))
+	out.FGA = f1(groups, len(byFound), len(byTruth))
+	out.FTA = f1(templates, len(byFound), len(byTruth))
+	return out
+}
+
+// f1 is the harmonic mean of right/found and right/truth.
+func f1(right, found, truth int) float64 {
+	if right == 0 {
+		return 0
+	}
+	return 2 * float64(right) / float64(found+truth)
+}
+
+// Print writes the report as a table.
+func (r Report) Print(w io.Writer) error {
+	row := func(name string, lines, truth, found any, s Scores) error {
+		_, err := fmt.Fprintf(w, "%-14s %7v %7v %7v  %.3f  %.3f  %.3f  %.3f\n", name, lines, truth, found, s.GA, s.FGA, s.PA, s.FTA)
+		return err
+	}
+	if _, err := fmt.Fprintf(w, "%-14s %7s %7s %7s  %5s  %5s  %5s  %5s\n", "system", "lines", "true", "found", "GA", "FGA", "PA", "FTA"); err != nil {
+		return fmt.Errorf("print scores: %w", err)
+	}
+	for _, s := range r.Systems {
+		if err := row(s.Name, s.Lines, s.Truth, s.Found, s.Scores); err != nil {
+			return fmt.Errorf("print scores: %w", err)
+		}
+	}
+	if err := row("mean", "", "", "", r.Mean); err != nil {
+		return fmt.Errorf("print scores: %w", err)
+	}
+	return nil
+}
