@@ -26,3 +26,16 @@ func openLogs(t *testing.T, dir string) store.Logs {
 func TestLogs(t *testing.T) { storetest.RunLogs(t, openLogs) }
 
 func TestLogsCrash(t *testing.T) { storetest.RunLogsCrash(t, openLogs) }
+
+func openTraces(t *testing.T, dir string) store.Traces {
+	t.Helper()
+	s, err := vlogs.OpenTraces(dir, options())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func TestTraces(t *testing.T) { storetest.RunTraces(t, openTraces) }
+
+func TestTracesCrash(t *testing.T) { storetest.RunTracesCrash(t, openTraces) }
