@@ -395,7 +395,7 @@ func TestWildReferencesNeitherCollideNorEatMemory(t *testing.T) {
 			}
 			seen[ref] = true
 			ls := labels.FromStrings("__name__", "g", "ref", fmt.Sprint(ref))
-			ps := d.Derive([]store.Committed{{Ref: storage.SeriesRef(ref), Labels: ls, T: int64(ref%1000) + int64(round+1)*10_000 , V: 1}}, nil)
+			ps := d.Derive([]store.Committed{{Ref: storage.SeriesRef(ref), Labels: ls, T: int64(ref%1000) + int64(round+1)*10_000, V: 1}}, nil)
 			if round == 0 && (len(ps) != 1 || ps[0].Series.Labels.Get("ref") != fmt.Sprint(ref)) {
 				t.Fatalf("ref %d: %s", ref, show(ps))
 			}
