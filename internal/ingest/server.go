@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -26,7 +27,7 @@ type ServerOptions struct {
 	Limits   Limits
 	Counters *Counters
 	Logger   *slog.Logger
-	Timeout  time.Duration // to read a whole request; 0 means 30 s
+	Timeout  time.Duration // to read a request's body; 0 means 30 s
 }
 
 // Listen binds the address. Serving begins with [Server.Run].
@@ -44,9 +45,8 @@ func Listen(o ServerOptions) (*Server, error) {
 		refused:  func() { o.Counters.Reason(o.Protocol, "too_many_connections", 1) },
 	}
 	srv := &http.Server{
-		Handler:           o.Handler,
+		Handler:           bodyTimeout{o.Handler, o.Timeout},
 		ReadHeaderTimeout: min(10*time.Second, o.Timeout),
-		ReadTimeout:       o.Timeout,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    64 << 10,
 	}
@@ -84,6 +84,38 @@ func (s *Server) Run(ctx context.Context) error {
 
 // Close releases the address of a server that was never run.
 func (s *Server) Close() error { return s.ln.Close() }
+
+// bodyTimeout bounds the reading of request bodies. [http.Server.ReadTimeout]
+// would also end responses that stream for longer (server-sent events).
+type bodyTimeout struct {
+	next    http.Handler
+	timeout time.Duration
+}
+
+func (b bodyTimeout) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.Body != nil && r.Body != http.NoBody {
+		rc := http.NewResponseController(w)
+		_ = rc.SetReadDeadline(time.Now().Add(b.timeout)) // cannot fail on a TCP connection that is open
+		r.Body = &timedBody{ReadCloser: r.Body, lift: func() { _ = rc.SetReadDeadline(time.Time{}) }}
+	}
+	b.next.ServeHTTP(w, r)
+}
+
+// timedBody lifts the deadline when the body was read to its end.
+type timedBody struct {
+	io.ReadCloser
+	lift func()
+	once onceFlag
+}
+
+// Read implements [io.Reader].
+func (t *timedBody) Read(p []byte) (int, error) {
+	n, err := t.ReadCloser.Read(p)
+	if errors.Is(err, io.EOF) && t.once.first() {
+		t.lift()
+	}
+	return n, err
+}
 
 // limitListener closes connections beyond its slots.
 type limitListener struct {
