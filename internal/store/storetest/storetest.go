@@ -61,6 +61,9 @@ func check(t *testing.T, err error) {
 
 const crashPlace = "NORN_CRASH_PLACE"
 
+// inChild says that this process is the child of a crash test.
+func inChild() bool { return os.Getenv(crashPlace) != "" }
+
 // crash runs work in a child process (the same test of the same binary) and
 // kills it with SIGKILL at a random moment, several rounds on the same place.
 // work calls ack after each thing that the store acknowledged; it must not
