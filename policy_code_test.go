@@ -112,8 +112,7 @@ func TestNoPackageStateChanges(t *testing.T) {
 	}
 }
 
-// packageVars returns the variables at package level, without those that a
-// go:embed fills and those named "_".
+// packageVars returns the variables at package level that have a name.
 func packageVars(files []source) map[string]*ast.ValueSpec {
 	out := map[string]*ast.ValueSpec{}
 	for _, s := range files {

@@ -94,6 +94,7 @@ func layers() map[string]entry {
 
 		"internal/app": in(application),
 		"cmd/norn":     in(command),
+		"test":         in(command), // tools of the test run
 	}
 }
 

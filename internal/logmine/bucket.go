@@ -55,19 +55,17 @@ func (f *finder) match(bucket []*template) *template {
 			if w == wildWord || w == f.words[k] {
 				continue
 			}
-			n++
-			if n == 1 {
-				i = k
-			} else if n == 2 {
-				j = k
-			} else {
+			if n++; n > 2 {
 				break
 			}
+			i, j = j, k // the last two
 		}
 		switch n {
 		case 0:
 			return t
-		case 1, 2:
+		case 1:
+			f.near = append(f.near, differ{t, j, -1})
+		case 2:
 			f.near = append(f.near, differ{t, i, j})
 		}
 	}

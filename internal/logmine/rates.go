@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 
 	"github.com/norn-aiops/norn/internal/telemetry"
@@ -19,7 +20,7 @@ const (
 // Labels returns the labels of the rate of an entity's lines of one severity.
 func Labels(entity telemetry.Entity, severity telemetry.Severity) labels.Labels {
 	return labels.FromStrings(
-		labels.MetricName, MetricLogRate,
+		model.MetricNameLabel, MetricLogRate,
 		"entity", entity.String(),
 		"severity", severity.String(),
 	)
@@ -28,7 +29,7 @@ func Labels(entity telemetry.Entity, severity telemetry.Severity) labels.Labels 
 // TemplateLabels returns the labels of the rate of one template's lines.
 func TemplateLabels(entity telemetry.Entity, template uint64) labels.Labels {
 	return labels.FromStrings(
-		labels.MetricName, MetricTemplateRate,
+		model.MetricNameLabel, MetricTemplateRate,
 		"entity", entity.String(),
 		"template", strconv.FormatUint(template, 10),
 	)
