@@ -48,7 +48,7 @@ func (p *parser) parse(line []byte, now time.Time) (rec telemetry.LogRecord, ok 
 		if rec, ok = p.rfc5424(line, pri, now); ok {
 			return rec, true
 		}
-	} else if rec, ok = p.rfc3164(rest, pri, now); ok && hasPri {
+	} else if rec, ok = p.rfc3164(rest, pri, now); ok {
 		return rec, true
 	}
 	return p.raw(line, now), false

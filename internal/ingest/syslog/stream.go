@@ -139,12 +139,31 @@ func (f *framer) next() (line []byte, cut bool, err error) {
 	f.deadline(true)
 	if !f.begun {
 		f.begun = true
-		f.counted = first[0] >= '1' && first[0] <= '9'
+		f.counted = first[0] >= '1' && first[0] <= '9' && f.startsWithCount()
 	}
 	if f.counted {
 		return f.octets()
 	}
 	return f.newline()
+}
+
+// startsWithCount tells "LENGTH SP <" from a line without priority that begins
+// with a digit. An error while looking leaves it to the reading of the line.
+func (f *framer) startsWithCount() bool {
+	for n := 2; n <= 11; n++ {
+		b, err := f.br.Peek(n)
+		if err != nil {
+			return false
+		}
+		if c := b[n-1]; c < '0' || c > '9' {
+			if c != ' ' {
+				return false
+			}
+			b, err = f.br.Peek(n + 1)
+			return err == nil && b[n] == '<'
+		}
+	}
+	return false
 }
 
 // deadline bounds the wait for more of a line; between lines there is none.
@@ -164,6 +183,9 @@ func (f *framer) octets() ([]byte, bool, error) {
 	n := 0
 	for digits := 0; ; digits++ {
 		b, err := f.br.ReadByte()
+		if err != nil && digits == 0 {
+			return nil, false, err
+		}
 		if err != nil {
 			return nil, false, unexpected(err)
 		}
@@ -200,7 +222,7 @@ func (f *framer) octets() ([]byte, bool, error) {
 	return f.buf, n > keep, nil
 }
 
-// newline reads up to a line feed, or a NUL, which some senders use.
+// newline reads up to a line feed.
 func (f *framer) newline() (line []byte, cut bool, err error) {
 	f.buf = f.buf[:0]
 	for {

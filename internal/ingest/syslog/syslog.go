@@ -2,7 +2,7 @@
 // TLS.
 //
 // On TCP and TLS both framings of RFC 6587 are understood, told apart by the
-// first byte of each connection: octet counting (a digit) and newlines (anything
+// beginning of each connection: octet counting ("LENGTH <") and newlines (anything
 // else). Lines that neither RFC covers become records with the raw line as body,
 // counted as "unparsable": no line is lost for its form. A line that is longer
 // than the limit is cut there, counted as "line_cut" and marked with the
