@@ -1,0 +1,259 @@
+package incident
+
+import (
+	"cmp"
+	"encoding/binary"
+	"hash/fnv"
+	"slices"
+	"strings"
+
+	"github.com/oklog/ulid/v2"
+
+	"github.com/norn-aiops/norn/internal/ops"
+	"github.com/norn-aiops/norn/internal/telemetry"
+)
+
+// record is one anomaly with what the correlator knows of it.
+type record struct {
+	a        ops.Anomaly
+	series   uint64
+	group    *group
+	surprise float64 // 0 chronic .. 1 never seen
+	count    int     // times it came, flaps included
+	why      []Reason
+}
+
+// update takes newer news of the same anomaly.
+func (r *record) update(a ops.Anomaly) {
+	a.Onset = minTime(a.Onset, r.a.Onset)
+	a.LastSeen = max(a.LastSeen, r.a.LastSeen)
+	a.Severity = max(a.Severity, r.a.Severity)
+	a.ID = r.a.ID
+	r.a = a
+}
+
+// last is the time of the newest evidence.
+func (r *record) last() int64 { return max(r.a.LastSeen, r.a.Ended, r.a.Onset) }
+
+// strength is how much the record counts.
+func (r *record) strength() float64 { return r.surprise * clip(r.a.Severity, .05, 1) }
+
+// active reports whether the anomaly lasts at now.
+func (r *record) active(now, stale int64) bool {
+	return r.a.Ended == 0 && r.last()+stale > now
+}
+
+// group is a candidate, and an incident once in is set.
+type group struct {
+	id       string
+	founder  telemetry.Entity
+	onset    int64
+	last     int64 // newest evidence
+	latest   int64 // newest onset
+	records  []*record
+	bySeries map[uint64]*record
+	entities map[telemetry.Entity]float64 // strength per entity
+	extra    int                          // records that did not fit
+	dirty    bool                         // new evidence since the last judgement
+	grew     bool                         // known evidence lasts on since the last judgement
+	judged   int64                        // time of the last judgement, 0 never
+	in       *ops.Incident                // nil while invisible
+	roots    []telemetry.Entity           // of the last accepted judgement
+	timeline []ops.Event
+	byHand   bool
+	comments []ops.Event
+}
+
+func newGroup(r *record) *group {
+	return &group{id: makeID(r), founder: r.a.Entity, onset: r.a.Onset, last: r.last(), bySeries: map[uint64]*record{},
+		entities: map[telemetry.Entity]float64{}, dirty: true}
+}
+
+// makeID derives an id in ULID form from the founding anomaly: its onset gives
+// the time, its identity the rest. The same input gives the same id.
+func makeID(r *record) string {
+	var id ulid.ULID
+	_ = id.SetTime(uint64(max(r.a.Onset, 0)) & ulid.MaxTime())
+	h := fnv.New128a()
+	var b [8]byte
+	binary.BigEndian.PutUint64(b[:], r.series)
+	h.Write(b[:])
+	h.Write([]byte(r.a.ID + "|" + r.a.Entity.String() + "|" + string(r.a.Kind)))
+	_ = id.SetEntropy(h.Sum(nil)[:10])
+	return id.String()
+}
+
+// seriesKey identifies the series, template or alert that speaks.
+func seriesKey(a *ops.Anomaly) uint64 {
+	if a.SeriesID != 0 {
+		return uint64(a.SeriesID)
+	}
+	h := fnv.New64a()
+	for _, s := range []string{a.Source, string(a.Kind), a.Series, a.Entity.String(), a.Instance.String(), a.Peer.String()} {
+		h.Write([]byte(s))
+		h.Write([]byte{0})
+	}
+	return h.Sum64()
+}
+
+// add puts a record in, unless the group is full; then it is only counted.
+func (g *group) add(r *record, limit int) bool {
+	r.group = g
+	g.onset = minTime(g.onset, r.a.Onset)
+	g.last = max(g.last, r.last())
+	g.latest = max(g.latest, r.a.Onset)
+	g.dirty = true
+	g.count(r)
+	if len(g.records) >= limit {
+		g.extra++
+		return false
+	}
+	g.records = append(g.records, r)
+	g.bySeries[r.series] = r
+	return true
+}
+
+// maxEntities bounds the entities of one group.
+const maxEntities = 500
+
+func (g *group) count(r *record) {
+	for _, e := range []telemetry.Entity{r.a.Entity, r.a.Peer, r.a.Instance} {
+		if _, known := g.entities[e]; !e.IsZero() && (known || len(g.entities) < maxEntities) {
+			g.entities[e] = max(g.entities[e], r.strength())
+		}
+	}
+}
+
+// touch notes that a known record has news.
+func (g *group) touch(r *record) {
+	g.last = max(g.last, r.last())
+	g.onset = minTime(g.onset, r.a.Onset)
+	g.grew = true
+	g.count(r)
+}
+
+// alerts counts everything folded in.
+func (g *group) alerts() int {
+	n := g.extra
+	for _, r := range g.records {
+		n += r.count
+	}
+	return n
+}
+
+// active reports whether any record lasts.
+func (g *group) active(now, stale int64) bool {
+	return slices.ContainsFunc(g.records, func(r *record) bool { return r.active(now, stale) })
+}
+
+// worthJudging: two different series that are not chronic, or one that is
+// strong by nature.
+func (g *group) worthJudging() bool {
+	n, sum := 0, 0.0
+	for _, r := range g.records {
+		if r.surprise < contextOnly {
+			continue
+		}
+		if strong(&r.a) {
+			return true
+		}
+		n++
+		sum += r.strength()
+	}
+	return n >= 2 && sum >= .3
+}
+
+// strong names the anomalies that may open an incident alone.
+func strong(a *ops.Anomaly) bool {
+	switch {
+	case a.Kind == ops.AnomalySilence:
+		return a.Severity >= .5 && (a.Signal == telemetry.SignalSaturation || a.Signal == telemetry.SignalUp || a.Signal == telemetry.SignalOther)
+	case a.Kind == ops.AnomalyAlert:
+		s := strings.ToLower(a.Severe)
+		return s == "critical" || s == "page" || s == "emergency"
+	case a.Signal == telemetry.SignalErrors:
+		return a.Direction >= 0 && a.Severity >= .5
+	case a.Signal == telemetry.SignalUp:
+		return true
+	}
+	return a.Severity >= .85 && a.Signal != telemetry.SignalOther && a.Signal != telemetry.SignalTraffic
+}
+
+// burst estimates when the trouble began: the earliest onset whose next 90 s
+// hold at least 30 % of the largest strength that any 90 s hold. Stragglers
+// and chronic members that began long before do not move it.
+func (g *group) burst() int64 {
+	const width = 90_000
+	rs := slices.Clone(g.records)
+	slices.SortFunc(rs, byOnset)
+	mass := make([]float64, len(rs))
+	top := 0.0
+	for i, j, sum := 0, 0, 0.0; i < len(rs); i++ {
+		for ; j < len(rs) && rs[j].a.Onset <= rs[i].a.Onset+width; j++ {
+			sum += rs[j].strength()
+		}
+		mass[i] = sum
+		top = max(top, sum)
+		sum -= rs[i].strength()
+	}
+	for i := range rs {
+		if mass[i] >= .3*top {
+			return rs[i].a.Onset
+		}
+	}
+	return g.onset
+}
+
+// anomalies copies the records' anomalies, strongest first.
+func (g *group) anomalies() []ops.Anomaly {
+	rs := slices.Clone(g.records)
+	slices.SortFunc(rs, func(a, b *record) int {
+		return cmp.Or(cmp.Compare(b.strength(), a.strength()), cmp.Compare(a.a.Onset, b.a.Onset), cmp.Compare(a.a.ID, b.a.ID))
+	})
+	out := make([]ops.Anomaly, len(rs))
+	for i, r := range rs {
+		out[i] = r.a
+	}
+	return out
+}
+
+// names lists the group's entities, strongest first.
+func (g *group) names() []telemetry.Entity {
+	out := make([]telemetry.Entity, 0, len(g.entities))
+	for e := range g.entities {
+		out = append(out, e)
+	}
+	slices.SortFunc(out, func(a, b telemetry.Entity) int {
+		return cmp.Or(cmp.Compare(g.entities[b], g.entities[a]), cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Name, b.Name))
+	})
+	return out
+}
+
+// maxTimeline bounds the timeline of an incident; the first and the newest
+// events are kept.
+const maxTimeline = 200
+
+func (g *group) tell(e ops.Event) {
+	if len(g.timeline) >= maxTimeline {
+		g.timeline = append(g.timeline[:maxTimeline/2], g.timeline[maxTimeline/2+1:]...)
+	}
+	g.timeline = append(g.timeline, e)
+}
+
+func hashOf(s string) uint64 {
+	h := fnv.New64a()
+	h.Write([]byte(s))
+	return h.Sum64()
+}
+
+func minTime(a, b int64) int64 {
+	if a == 0 {
+		return b
+	}
+	if b == 0 {
+		return a
+	}
+	return min(a, b)
+}
+
+func clip(v, lo, hi float64) float64 { return min(max(v, lo), hi) }

@@ -1,0 +1,288 @@
+package incident
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/norn-aiops/norn/internal/graph"
+	"github.com/norn-aiops/norn/internal/telemetry"
+)
+
+// Reason is one ground for putting an anomaly into an incident.
+type Reason struct {
+	Name   string  `json:"name"` // topology, time, surprise, founder, flapping, cause
+	Text   string  `json:"text"`
+	Weight float64 `json:"weight"` // 0..1
+}
+
+// How near two entities are in the graph, by the relation of the newcomer to a
+// member of the group. Trouble travels from callee to caller, so that a caller
+// is nearer than a callee.
+const (
+	relSelf    = 1.0
+	relPart    = .9 // service and its instance
+	relCaller  = .8 // the newcomer calls a member
+	relCallee  = .7
+	relHost    = .6 // one runs on the other
+	relTwo     = .5 // factor of the second hop
+	relUnknown = .3 // the entity is in no graph
+	joinFrom   = .15
+)
+
+// neighbours gives the entities within two hops of e and how near they are.
+func (c *Correlator) neighbours(e telemetry.Entity) map[telemetry.Entity]float64 {
+	if m, ok := c.near[e]; ok {
+		return m
+	}
+	m := map[telemetry.Entity]float64{e: relSelf}
+	first := c.hop(e)
+	for n, w := range first {
+		m[n] = max(m[n], w)
+	}
+	for n, w := range first {
+		if len(m) > 2000 {
+			break
+		}
+		for o, v := range c.hop(n) {
+			m[o] = max(m[o], w*v*relTwo)
+		}
+	}
+	c.near[e] = m
+	return m
+}
+
+// hop gives e's direct neighbours.
+func (c *Correlator) hop(e telemetry.Entity) map[telemetry.Entity]float64 {
+	m := map[telemetry.Entity]float64{}
+	if c.view == nil {
+		return m
+	}
+	for _, d := range c.view.Dependencies(e) {
+		m[d.To] = max(m[d.To], relation(d.Kind, true))
+	}
+	for _, d := range c.view.Dependents(e) {
+		m[d.From] = max(m[d.From], relation(d.Kind, false))
+	}
+	return m
+}
+
+func relation(k graph.EdgeKind, outgoing bool) float64 {
+	switch k {
+	case graph.PartOf:
+		return relPart
+	case graph.RunsOn:
+		return relHost
+	}
+	if outgoing {
+		return relCaller
+	}
+	return relCallee
+}
+
+// place puts the pending anomalies into groups, oldest onset first.
+func (c *Correlator) place(now int64) {
+	todo := make([]*record, 0, len(c.pending))
+	for _, r := range c.pending {
+		todo = append(todo, r)
+	}
+	clear(c.pending)
+	slices.SortFunc(todo, byOnset)
+	for _, r := range todo {
+		c.placeOne(r, now)
+	}
+}
+
+// maxAliases bounds the ids of one flapping series that are remembered.
+const maxAliases = 100
+
+func (c *Correlator) placeOne(r *record, now int64) {
+	if old := c.flapping(r); old != nil {
+		old.count++
+		old.a.LastSeen = max(old.a.LastSeen, r.a.LastSeen)
+		old.a.Severity = max(old.a.Severity, r.a.Severity)
+		old.a.Observed, old.a.Ended = r.a.Observed, r.a.Ended
+		if old.count <= maxAliases {
+			c.records[r.a.ID] = old
+		}
+		old.group.touch(old)
+		c.stats.Flaps++
+		c.speaks(r, now)
+		return
+	}
+	r.surprise = c.surprise(r, now)
+	c.speaks(r, now)
+	g, rel, gap := c.bestGroup(r)
+	switch {
+	case g != nil:
+		r.why = joinReasons(g, r, rel, gap)
+		c.stats.Joined++
+	case c.belongsToEnded(r, now):
+		c.stats.Late++
+		return
+	case r.surprise < contextOnly:
+		c.stats.Context++
+		return
+	case len(c.groups) >= c.cfg.MaxGroups:
+		c.stats.Overflow++
+		return
+	default:
+		g = newGroup(r)
+		if c.groups[g.id] != nil || c.closed[g.id] != nil {
+			c.stats.Overflow++
+			return
+		}
+		c.groups[g.id] = g
+		r.why = []Reason{{Name: "founder", Text: "it was the first sign", Weight: 1}}
+		c.stats.Founded++
+	}
+	if g.add(r, c.cfg.MaxAnomalies) {
+		c.records[r.a.ID] = r
+	} else {
+		c.stats.Overflow++
+		if len(c.full) >= c.cfg.MaxSeries {
+			clear(c.full)
+		}
+		c.full[hashOf(r.a.ID)] = struct{}{}
+	}
+	c.indexEntities(g, r)
+}
+
+// flapping finds the active record of the same series that this one repeats.
+func (c *Correlator) flapping(r *record) *record {
+	s := c.series[r.series]
+	if s == nil || r.a.Onset-s.last > c.cfg.Flap {
+		return nil
+	}
+	for _, g := range c.byName[r.a.Entity] {
+		if old := g.bySeries[r.series]; old != nil && c.groups[g.id] == g {
+			return old
+		}
+	}
+	return nil
+}
+
+func (c *Correlator) indexEntities(g *group, r *record) {
+	for _, e := range []telemetry.Entity{r.a.Entity, r.a.Peer, r.a.Instance} {
+		if e.IsZero() {
+			continue
+		}
+		m := c.byName[e]
+		if m == nil {
+			m = map[string]*group{}
+			c.byName[e] = m
+		}
+		m[g.id] = g
+	}
+}
+
+// bestGroup is the active group that explains the record best, with the
+// relation and the gap in time, or nil.
+func (c *Correlator) bestGroup(r *record) (*group, float64, int64) {
+	rel := map[*group]float64{}
+	for _, e := range []telemetry.Entity{r.a.Entity, r.a.Peer, r.a.Instance} {
+		if e.IsZero() {
+			continue
+		}
+		near := c.neighbours(e)
+		for n, w := range near {
+			for _, g := range c.byName[n] {
+				rel[g] = max(rel[g], w)
+			}
+		}
+		if len(near) == 1 && (c.view == nil || len(c.view.Edges()) == 0) {
+			for _, g := range c.groups {
+				rel[g] = max(rel[g], relUnknown)
+			}
+		}
+	}
+	if r.a.Entity.IsZero() {
+		for _, g := range c.groups {
+			rel[g] = relUnknown
+		}
+	}
+	var best *group
+	top, gapOf := joinFrom, int64(0)
+	for g, w := range rel {
+		gap := g.gap(r.a.Onset)
+		if gap > c.cfg.Window {
+			continue
+		}
+		tau := 300_000.0
+		if w <= relUnknown {
+			tau = 60_000
+		}
+		score := w * math.Exp(-float64(gap)/tau)
+		if score > top || score == top && best != nil && g.before(best) {
+			best, top, gapOf = g, score, gap
+		}
+	}
+	if best == nil {
+		return nil, 0, 0
+	}
+	return best, rel[best], gapOf
+}
+
+func (g *group) before(o *group) bool {
+	return cmp.Or(cmp.Compare(g.onset, o.onset), cmp.Compare(g.id, o.id)) < 0
+}
+
+// gap is the distance in time from t to the group's stretch of onsets. While an
+// incident lasts, new signs are expected, so that their distance counts a
+// third. How long members last does not matter: a chronic one must not tie a
+// new fault to an old group.
+func (g *group) gap(t int64) int64 {
+	switch {
+	case t < g.onset:
+		return g.onset - t
+	case t > g.latest && g.in != nil && t <= g.last:
+		return (t - g.latest) / 3
+	case t > g.latest:
+		return t - g.latest
+	}
+	return 0
+}
+
+// belongsToEnded reports whether the record is late news of an incident that
+// has ended: it began and ended within that incident's time, and is related.
+func (c *Correlator) belongsToEnded(r *record, now int64) bool {
+	if r.active(now, c.cfg.Stale) {
+		return false
+	}
+	near := c.neighbours(r.a.Entity)
+	for _, g := range c.closed {
+		if r.a.Onset < g.onset-60_000 || r.last() > g.last+c.cfg.Quiet {
+			continue
+		}
+		for e := range g.entities {
+			if near[e] > 0 {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func joinReasons(g *group, r *record, rel float64, gap int64) []Reason {
+	topo := Reason{Name: "topology", Weight: rel}
+	switch {
+	case rel >= relSelf:
+		topo.Text = fmt.Sprintf("%s is already part of it", r.a.Entity.Name)
+	case rel >= relTwo:
+		topo.Text = fmt.Sprintf("%s is a direct neighbour of an entity that is part of it (%s)", r.a.Entity.Name, g.founder.Name)
+	case rel > relUnknown:
+		topo.Text = fmt.Sprintf("%s is two steps from an entity that is part of it (%s)", r.a.Entity.Name, g.founder.Name)
+	default:
+		topo.Text = "no relation is known; it came at the same time"
+	}
+	when := Reason{Name: "time", Weight: math.Exp(-float64(gap) / 300_000), Text: "it began while the incident lasted"}
+	if gap > 0 {
+		when.Text = fmt.Sprintf("it began %d s from the incident's other evidence", gap/1000)
+	}
+	rare := Reason{Name: "surprise", Weight: r.surprise, Text: "this series seldom speaks"}
+	if r.surprise < .5 {
+		rare.Text = "this series speaks often, so that it counts little"
+	}
+	return []Reason{topo, when, rare}
+}
