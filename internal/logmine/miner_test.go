@@ -41,6 +41,7 @@ func TestLinesOfOneMessageBecomeOneTemplate(t *testing.T) {
 		{"<*> stored order <*> of <*>", []string{
 			"2026-03-01T10:00:00.123Z stored order 71 of alice@shop.example", "2026-03-02T11:59:00.001+02:00 stored order 9 of bob@shop.example"}},
 		{"<*> web: request done in <*> ms", []string{"Mar  1 10:00:02 web: request done in 12 ms", "Mar 11 10:00:02 web: request done in 7.5 ms"}},
+		{"<*> INFO ready on <*>:<*>", []string{"22:50:27.436 INFO ready on 10.0.0.1:80", "03:14:15.926 INFO ready on 10.0.0.2:81"}},
 		{"took <*> ms, <*>, <*> rows", []string{"took 12 ms, 5 KB, 3 rows", "took 1 ms, 7 MB, 9 rows"}},
 		{"peers <*> are gone", []string{"peers 10.0.0.1:80, 10.0.0.2:80 are gone", "peers 10.0.0.1:80 are gone", "peers 10.1.1.1:1, 10.0.0.2:80, 10.9.9.9:81 are gone"}},
 		{`level=<*> msg="payment declined" order=<*>`, []string{`level=warn msg="payment declined" order=12`, `level=error msg="payment declined" order=x9`}},

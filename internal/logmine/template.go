@@ -186,7 +186,17 @@ func (t *template) text() string {
 		i += n
 	}
 	b.WriteString(t.line[pos:])
-	return b.String()
+	return joinClock(b.String())
+}
+
+// joinClock shows three variables with colons between, a time of day mostly,
+// as one.
+func joinClock(text string) string {
+	const clock = wildcardText + ":" + wildcardText + ":" + wildcardText
+	for strings.Contains(text, clock) {
+		text = strings.ReplaceAll(text, clock, wildcardText)
+	}
+	return text
 }
 
 // oneWildcard reports whether the whole run is shown as one wildcard: a date,
