@@ -13,13 +13,15 @@ import "math"
 type baseline struct {
 	offset   float64 // the first value
 	level    float32
-	shift    float32 // today's mean difference from the profile
+	shift    float32 // today's difference from the profile: a share of it, or absolute when values can be negative
+	other    float32 // the shift of the other kind of day (working day, weekend)
 	fast     float32 // mean of the last quarter of an hour
 	last     float32
 	errLevel float32 // mean absolute error of the level, and of the profile,
 	errDay   float32 // where both were known
 	compared float32 // seconds of that comparison
 	up, down float32 // root mean square of residuals above and below
+	share    float32 // share of points above the expectation
 	granule  float32 // smallest step (for ratios: smallest positive value), 0 unknown
 	nUp      uint16
 	nDown    uint16
@@ -29,6 +31,8 @@ type baseline struct {
 	bin      uint8           // of the last point
 	known    bool            // bin was known from an earlier visit
 	daily    bool            // the profile is in use
+	weekend  bool            // of the last point
+	both     bool            // other is known
 	negative bool            // a negative value was seen
 	settle   uint8           // points left after a change of the interval
 }
@@ -38,9 +42,11 @@ const (
 	binSeconds  = 86400 / dayBins
 	tauLevel    = 4 * 3600.
 	tauScale    = 12 * 3600.
+	tauShare    = 5 * 86400.
 	tauProfile  = 7 * binSeconds // seven visits of a bin
 	tauCompare  = 86400.
 	tauFast     = 900.
+	maxShift    = 1e30
 	warmPoints  = 60 // before these nothing is judged
 	settlePoint = 40
 )
@@ -76,12 +82,13 @@ func (b *baseline) step(t int64, v, dt float64, f floorKind, frozen bool) residu
 	if int(b.bin) != bin || b.n == 0 {
 		b.bin, b.known = uint8(bin), b.binN[bin] > 0
 	}
+	b.turn(t)
 	r := residual{rel: float32(x)}
 	r.e1, r.e2 = b.hours(bin, x)
 	mean, day, haveDay := b.expect(bin, pos)
 	s := b.scale(x >= mean, mean, dt, f)
 	r.mean, r.scale = mean+b.offset, s
-	r.z = float32(clamp((x-mean)/s, -1e6, 1e6))
+	r.z = float32(clamp((x-mean)/s, -1e6, b.evidence(v, f)))
 	if !frozen {
 		b.learnScale(x-mean, s, dt, mean)
 		b.learnLevel(x, day, haveDay, s, dt, bin)
@@ -107,16 +114,36 @@ func dayBin(t int64) (bin int, pos float64) {
 	return bin, float64(ms-int64(bin)*binSeconds*1000) / (binSeconds * 1000)
 }
 
-// grain learns the smallest step between neighbours, or for ratios the
-// smallest positive value: what one more event changes.
+// grain learns what one more event changes: the smallest step between
+// neighbours, or for ratios the smallest positive value of late (it grows by
+// 1 % with every larger one, because traffic changes).
 func (b *baseline) grain(x, v float64, f floorKind) {
-	d := math.Abs(x - float64(b.last))
 	if f == floorRatio {
-		d = v
+		if g := float32(v); g > 0 && (b.granule == 0 || g < b.granule) {
+			b.granule = g
+		} else if g > 0 {
+			b.granule = min(g, 1.01*b.granule)
+		}
+		return
 	}
-	if g := float32(d); g > 0 && (b.granule == 0 || g < b.granule) && (b.n > 0 || f == floorRatio) {
+	if g := float32(math.Abs(x - float64(b.last))); g > 0 && b.n > 0 && (b.granule == 0 || g < b.granule) {
 		b.granule = g
 	}
+}
+
+// evidence is the largest z that a ratio of v may have: three for every event
+// that it can stand for, so that one failure of two requests is not a spike.
+func (b *baseline) evidence(v float64, f floorKind) float64 {
+	if f != floorRatio || b.granule <= 0 || v <= 0 {
+		return 1e6
+	}
+	return 3 * math.Max(1, math.Round(v/float64(b.granule)))
+}
+
+// sparse reports that a count or ratio is zero most of the time: its shape
+// means nothing.
+func (b *baseline) sparse(f floorKind) bool {
+	return (f == floorCount || f == floorRatio) && float64(b.level)+b.offset < float64(b.granule)
 }
 
 // hours gives the residuals against the mean of the hour and half-hour.
@@ -155,9 +182,65 @@ func (b *baseline) profile(bin int, pos float64) (float64, bool) {
 func (b *baseline) expect(bin int, pos float64) (mean, day float64, haveDay bool) {
 	day, haveDay = b.profile(bin, pos)
 	if b.daily && haveDay {
-		return day + float64(b.shift), day, true
+		return b.shifted(day), day, true
 	}
 	return float64(b.level), day, haveDay
+}
+
+// shifted moves a value of the profile by today's shift: in proportion for
+// series that are never negative, else by addition.
+func (b *baseline) shifted(day float64) float64 {
+	if b.negative {
+		return day + float64(b.shift)
+	}
+	return (day+b.offset)*(1+float64(b.shift)) - b.offset
+}
+
+// unshifted takes today's shift from a value, as far as that is sensible.
+func (b *baseline) unshifted(x float64) float64 {
+	if b.negative {
+		return x - float64(b.shift)
+	}
+	return (x+b.offset)/math.Max(1+float64(b.shift), .1) - b.offset
+}
+
+// unit is what one unit of shift changes at a profile's value of day.
+func (b *baseline) unit(day float64) float64 {
+	if b.negative {
+		return 1
+	}
+	return math.Max(math.Max(day+b.offset, .3*(float64(b.level)+b.offset)), 1e-12)
+}
+
+// turn exchanges the shifts when a weekend (UTC) begins or ends. The first
+// weekend begins with the shift of Friday.
+func (b *baseline) turn(t int64) {
+	w := isWeekend(t)
+	if b.n == 0 {
+		b.weekend = w
+	}
+	if w == b.weekend {
+		return
+	}
+	if !b.both {
+		b.other = b.shift
+	}
+	b.weekend, b.both = w, true
+	b.shift, b.other = b.other, b.shift
+}
+
+// isWeekend reports whether t (Unix ms) is a Saturday or Sunday in UTC.
+func isWeekend(t int64) bool {
+	d := (floorDiv(t, 86400_000) + 3) % 7 // 0 is Monday: day 0 was a Thursday
+	return d >= 5 || d < 0 && d+7 >= 5
+}
+
+func floorDiv(a, b int64) int64 {
+	q := a / b
+	if a%b < 0 {
+		q--
+	}
+	return q
 }
 
 // spread is the factor by which noise differs from the average at an
@@ -174,11 +257,11 @@ func (b *baseline) spread(mean float64) float64 {
 // scale is the unit of the half-band above or below the expectation, with the
 // floors that keep tiny deviations of quiet series from counting.
 func (b *baseline) scale(above bool, mean, dt float64, f floorKind) float64 {
-	s := float64(b.down)
+	s, share := float64(b.down), 1-float64(b.share)
 	if above {
-		s = float64(b.up)
+		s, share = float64(b.up), float64(b.share)
 	}
-	s *= b.spread(mean)
+	s *= b.spread(mean) * rarity(share)
 	abs := math.Abs(mean + b.offset)
 	switch g := float64(b.granule); f {
 	case floorRatio:
@@ -194,14 +277,31 @@ func (b *baseline) scale(above bool, mean, dt float64, f floorKind) float64 {
 	return math.Max(s, 1e-6*(abs+math.Abs(b.offset))+1e-12)
 }
 
+// rarity is the factor by which the scale of a side shrinks when hardly any
+// points lie on it (the fourth root of twice the share): an event in a series
+// of zeros is as large as its like, and yet says something by coming at all.
+func rarity(share float64) float64 {
+	if share >= .5 {
+		return 1
+	}
+	return math.Sqrt(math.Sqrt(2 * math.Max(share, .005)))
+}
+
 // learnScale moves the mean square of the residual's side. Large residuals
 // count no more than three units, and a side that has hardly been seen learns
 // slowly, so that a shift is reported before it is normal.
 func (b *baseline) learnScale(r, s, dt, mean float64) {
-	side, n := &b.down, &b.nDown
+	side, n, above := &b.down, &b.nDown, float32(0)
 	if r >= 0 {
 		side, n = &b.up, &b.nUp
 	}
+	if r > 0 {
+		above = 1
+	}
+	if b.n == 0 {
+		b.share = .5
+	}
+	b.share += max(1/float32(b.n+200), min(.1, float32(dt/tauShare))) * (above - b.share)
 	if r == 0 && b.n >= warmPoints {
 		return
 	}
@@ -213,6 +313,7 @@ func (b *baseline) learnScale(r, s, dt, mean float64) {
 		limit, prior = 4, 4
 	}
 	a := math.Max(1/(float64(*n)+prior), math.Min(.1, dt/tauScale))
+	s /= rarity(math.Abs(float64(b.share) - 1 + float64(above)))
 	r = clamp(r, -limit*s, limit*s) / b.spread(mean)
 	q := float64(*side)
 	*side = float32(math.Sqrt(q*q + a*(r*r-q*q)))
@@ -232,17 +333,21 @@ func (b *baseline) learnLevel(x, day float64, haveDay bool, s, dt float64, bin i
 	level := float64(b.level)
 	if b.known && haveDay {
 		a := math.Max(1/(float64(b.compared)/math.Max(dt, 1)+1), math.Min(1, dt/tauCompare))
-		rd := x - day - float64(b.shift)
+		rd := x - b.shifted(day)
 		b.errLevel += float32(a * (math.Min(math.Abs(x-level), wide) - float64(b.errLevel)))
 		b.errDay += float32(a * (math.Min(math.Abs(rd), wide) - float64(b.errDay)))
 		b.compared = float32(math.Min(float64(b.compared)+dt, tauCompare))
-		b.shift += float32(math.Min(1, dt/tauLevel) * clamp(rd, -wide, wide))
+		b.shift += float32(math.Min(1, dt/tauLevel) * clamp(rd, -wide, wide) / b.unit(day))
+		b.shift = min(maxShift, max(-maxShift, b.shift))
 		b.choose()
 	}
 	b.level += float32(math.Max(1/(n+1), math.Min(1, dt/tauLevel)) * clamp(x-level, -wide, wide))
 	c := float64(b.binN[bin])
 	a := math.Max(1/(c+1), math.Min(1, dt/tauProfile))
 	p := float64(b.bins[bin])
+	if b.daily && b.known { // the profile learns its form, the shift today's height
+		x = b.unshifted(x)
+	}
 	b.bins[bin] += float32(a * (clamp(x, p-wide, p+wide) - p))
 	if c == 0 {
 		b.bins[bin] = float32(x)
@@ -276,14 +381,31 @@ func (b *baseline) interval(was, now float64) {
 	b.settle = settlePoint
 }
 
-// adopt makes the present level the new normal.
-func (b *baseline) adopt(t int64) {
+// adopt makes the present level the new normal. A shift that began with a
+// weekend, or with its end, says how the two kinds of day differ; any other
+// holds for both.
+func (b *baseline) adopt(t, onset int64) {
 	bin, pos := dayBin(t)
 	if day, ok := b.profile(bin, pos); ok {
-		b.shift = b.fast - float32(day)
+		other := b.other
+		b.adoptShift(clamp((float64(b.fast)-day)/b.unit(day), -maxShift, maxShift))
+		if isWeekend(onset) != isWeekend(onset-2*3600_000) {
+			b.other = other
+		}
 	}
 	b.level = b.fast
 	b.nUp, b.nDown = min(b.nUp, 20), min(b.nDown, 20)
+}
+
+// adoptShift sets today's shift and moves the other kind of day's with it.
+func (b *baseline) adoptShift(shift float64) {
+	was, other := float64(b.shift), float64(b.other)
+	if b.negative {
+		other += shift - was
+	} else {
+		other = (1+other)*(1+shift)/math.Max(1+was, .1) - 1
+	}
+	b.shift, b.other = float32(shift), float32(clamp(other, -maxShift, maxShift))
 }
 
 func clamp(x, lo, hi float64) float64 { return math.Min(hi, math.Max(lo, x)) }

@@ -34,7 +34,6 @@ type blockClock struct {
 const (
 	firstBlockHours = 1
 	lastBlockHours  = 4
-	gumbelY50       = 0.36651292058166435
 )
 
 // tick says whether the open block has ended at time t, and whether the rings
@@ -51,8 +50,8 @@ func (b *blockClock) tick(t int64) (closed bool) {
 // renews the limits. bases are the least limits; perWeek the wished false
 // alarms a week.
 func (b *blockClock) close(t int64, cals []*calibrator, bases []float32, perWeek float64) {
-	for _, c := range cals {
-		c.ring[b.next] = encodeScore(min(c.cur, 1.3*c.limit))
+	for i, c := range cals {
+		c.ring[b.next] = encodeScore(min(c.cur, 4*c.limit), bases[i])
 		c.cur = 0
 	}
 	b.start = t
@@ -66,7 +65,7 @@ func (b *blockClock) close(t int64, cals []*calibrator, bases []float32, perWeek
 		b.hours *= 2
 	}
 	for i, c := range cals {
-		c.renew(int(b.filled), float64(b.hours), float64(bases[i]), perWeek)
+		c.renew(int(b.filled), float64(b.hours), bases[i], perWeek)
 	}
 }
 
@@ -80,41 +79,54 @@ func (c *calibrator) halve(oldest int) {
 }
 
 // renew sets the limit to the largest of
-//   - base, raised by half while there are no blocks, falling to base at six;
+//   - base, doubled while there are no blocks, falling to base at twelve;
 //   - the level that a block exceeds with probability perWeek / blocks a week,
-//     by a Gumbel law through the 50 % and 80 % quantile of the maxima;
-//   - 1.1 times the third largest maximum: what came on three occasions lately
-//     is the series' habit (a nightly job), whatever the law says.
-func (c *calibrator) renew(filled int, hours, base, perWeek float64) {
+//     by a Gumbel law through the 50 % and 80 % quantile of the packed maxima
+//     (packing is logarithmic beyond base, because scores of skewed noise have
+//     heavy tails), but no more than twice the largest maximum;
+//   - 1.15 times the third largest maximum (of few blocks, the largest): what
+//     came on three occasions lately is the series' habit (a nightly job),
+//     whatever the law says.
+func (c *calibrator) renew(filled int, hours float64, base float32, perWeek float64) {
 	var buf [ringSize]uint8
 	s := buf[:copy(buf[:], c.ring[:filled])]
 	slices.Sort(s)
-	limit := base * (1 + .5*float64(max(0, 6-filled))/6)
+	limit := base * (1 + float32(max(0, 12-filled))/12)
 	if filled > 0 {
-		q50, q80 := decodeScore(s[(filled-1)/2]), decodeScore(s[(filled-1)*4/5])
-		g := stats.GumbelFit(q50, q80, .02*base)
-		p := math.Min(.5, perWeek*hours/168)
-		limit = math.Max(limit, g.Level(p))
-		limit = math.Max(limit, 1.1*decodeScore(s[max(0, filled-3)]))
+		q50, q80 := float64(s[(filled-1)/2]), float64(s[(filled-1)*4/5])
+		g := stats.GumbelFit(q50, q80, .5)
+		level := decodeScore(g.Level(blockP(perWeek, hours)), base)
+		limit = max(limit, min(level, 2*decodeScore(float64(s[filled-1]), base)))
+		limit = max(limit, 1.15*decodeScore(float64(s[filled-1-min(2, filled/4)]), base))
 		c.mu = float32(g.Mu)
 	}
-	c.limit = float32(limit)
+	c.limit = limit
 }
+
+// blockP is the wished probability that one block of normal life exceeds the
+// limit.
+func blockP(perWeek, hours float64) float64 { return math.Min(.5, perWeek*hours/168) }
 
 // p is the probability that a block of normal life holds a score of s or
-// more, by the law that has the location mu and gives the limit its wished
-// probability.
-func (c *calibrator) p(s float32, perWeek float64, hours uint8) float64 {
-	want := math.Min(.5, perWeek*float64(max(hours, 1))/168)
-	y := -math.Log(-math.Log1p(-want))
-	beta := math.Max(float64(c.limit-c.mu)/y, 1e-6)
-	return stats.Gumbel{Mu: float64(c.mu), Beta: beta}.Tail(float64(s))
+// more, by the law (of packed scores) that has the location mu and gives the
+// limit its wished probability.
+func (c *calibrator) p(s, base float32, perWeek float64, hours uint8) float64 {
+	y := -math.Log(-math.Log1p(-blockP(perWeek, float64(max(hours, 1)))))
+	beta := math.Max((scoreCode(c.limit, base)-float64(c.mu))/y, .5)
+	return stats.Gumbel{Mu: float64(c.mu), Beta: beta}.Tail(scoreCode(s, base))
 }
 
-// encodeScore packs a score >= 0 into a byte: 24 log2(1+s), which resolves 3 %
-// and reaches 1500.
-func encodeScore(s float32) uint8 {
-	return uint8(math.Min(255, math.Round(24*math.Log2(1+float64(max(0, s))))))
+// scoreCode is the scale on which scores are packed and their law is fitted:
+// 24 log2(1 + s/base), about linear up to base and logarithmic beyond. A byte
+// reaches 1500 times base and resolves 3 % of it.
+func scoreCode(s, base float32) float64 { return 24 * math.Log2(1+float64(max(0, s)/base)) }
+
+// encodeScore packs a score >= 0 into a byte.
+func encodeScore(s, base float32) uint8 {
+	return uint8(math.Min(255, math.Round(scoreCode(s, base))))
 }
 
-func decodeScore(b uint8) float64 { return math.Exp2(float64(b)/24) - 1 }
+// decodeScore undoes scoreCode.
+func decodeScore(code float64, base float32) float32 {
+	return base * float32(math.Exp2(math.Min(code, 400)/24)-1)
+}

@@ -13,7 +13,7 @@ const (
 	baseLevel = 3   // three of the last four points beyond
 	baseSlow  = 1.5 // weighted mean of the last twenty points
 	baseSpike = 6   // one point
-	baseShape = .25
+	baseShape = .45
 )
 
 // members of a detector, in the order of its calibrators.
@@ -99,7 +99,7 @@ func NewDetector(o Options) *Detector {
 func (d *Detector) init(o *Options) {
 	d.opt = o
 	for i, b := range memberBases {
-		d.cal[i].limit = b * 1.5
+		d.cal[i].limit = b * 2
 	}
 }
 
@@ -116,7 +116,7 @@ func (d *Detector) Step(t int64, v float64) (s Scores, ok bool) {
 	dt := d.arrive(t)
 	d.t = t
 	if d.opt.up {
-		return d.stepUp(t, v, dt), true
+		return d.stepUp(t, v), true
 	}
 	n := int(d.base.n)
 	r := d.base.step(t, v, dt, d.opt.floor, d.level.kind == epLevel)
@@ -134,13 +134,10 @@ func (d *Detector) stepShape(n int, r residual) (y, raised float32) {
 	ratio := ratioWeight * d.ratio.step(r.rel, r.e1, r.e2)
 	w := d.opt.Warmup
 	fade := float32(1) - 1/(5*float32(w))
-	if n < w {
-		if d.warm == nil {
-			d.warm = make([]float32, 0, 16)
-		}
+	if d.shape == nil {
 		d.warm = append(d.warm, r.rel)
 		d.alarm.step(ratio, n, w, fade)
-		if n == w-1 {
+		if len(d.warm) >= w {
 			d.replay(fade)
 		}
 		return 0, 0

@@ -61,7 +61,7 @@ func (d *Detector) moveLevel(t int64, s *Scores, up, down float32) {
 	}
 	d.growLevel(t, e, lv, dir*s.Slow, dir*s.Z)
 	if e.kind == epLevel && t-e.onset >= d.opt.Adopt && (d.steady(s) || t-e.onset >= 3*d.opt.Adopt) {
-		d.base.adopt(t)
+		d.base.adopt(t, e.onset)
 		d.z, d.slow, d.run = [4]float32{}, 0, run{}
 		e.ended = endAdopted
 	}
@@ -116,6 +116,9 @@ func (d *Detector) growLevel(t int64, e *episode, lv, slow, z float32) {
 		}
 	}
 	d.measure(e, lv, slow, z)
+	if e.member == memSlow && lv >= d.cal[memLevel].limit {
+		e.member = memLevel
+	}
 	inside := z < max(1.5, .4*d.cal[memLevel].limit)
 	if e.member == memSlow {
 		inside = slow < .5*d.cal[memSlow].limit
@@ -130,6 +133,7 @@ func (d *Detector) growLevel(t int64, e *episode, lv, slow, z float32) {
 	e.calm++
 	if (e.kind == epSpike && e.calm >= calmSpike) || e.calm >= calmLevel {
 		e.ended = endCalm
+		d.slow = 0 // what it remembers has been told
 	}
 }
 
@@ -158,7 +162,7 @@ func (d *Detector) moveShape(t int64, s *Scores) {
 		*e = episode{}
 	}
 	if e.kind == epNone {
-		if s.Alarm < d.cal[memShape].limit || d.base.settle > 0 {
+		if s.Alarm < d.cal[memShape].limit || d.base.settle > 0 || d.base.sparse(d.opt.floor) {
 			return
 		}
 		*e = episode{kind: epShape, onset: t, seen: t, points: 1, member: memShape, score: s.Alarm, size: s.Alarm}
@@ -182,14 +186,16 @@ func (d *Detector) moveShape(t int64, s *Scores) {
 
 // stepUp judges a series that says whether something lives: under one half is
 // a fault from the first point on.
-func (d *Detector) stepUp(t int64, v, dt float64) Scores {
+func (d *Detector) stepUp(t int64, v float64) Scores {
 	e := &d.level
 	if e.ended != endNone {
 		*e = episode{}
 	}
 	b := &d.base
 	b.offset, b.last = 0, float32(v)
-	b.n = max(b.n, b.n+1)
+	if b.n < math.MaxUint32 {
+		b.n++
+	}
 	s := Scores{Expected: 1, Scale: .1}
 	if v >= .5 {
 		d.seenUp = true

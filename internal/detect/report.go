@@ -126,7 +126,7 @@ func (e *Engine) fill(r *report, s *series, ep *episode, p telemetry.Point, sc *
 	a.Kind, a.Member = kindOf(ep)
 	a.Score = float64(ep.score)
 	a.Severity = max(a.Severity, severity(s.meta, ep))
-	a.P = s.det.cal[ep.member].p(ep.score, s.det.opt.PerWeek, s.det.clock.hours)
+	a.P = s.det.cal[ep.member].p(ep.score, memberBases[ep.member], s.det.opt.PerWeek, s.det.clock.hours)
 	if ep.kind == epDown {
 		a.P = 0
 	}
@@ -173,7 +173,7 @@ func severity(m *telemetry.Series, ep *episode) float64 {
 	case epShape:
 		s = .2 + .25*math.Min(1, math.Max(0, float64(ep.score)-baseShape))
 	default:
-		s = .35 + .4*size + .25*lasted*math.Max(size, .3)
+		s = .35 + .4*size + .25*lasted*math.Max(size, .5)
 	}
 	return s * weight(m, ep)
 }

@@ -1,0 +1,171 @@
+package detect
+
+import (
+	"bufio"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+
+	"github.com/norn-aiops/norn/internal/telemetry"
+)
+
+// The snapshot is: magic with a version byte; one frame a series (length,
+// walked state, CRC-32C), all little-endian; a frame of length 0; the number
+// of series, the time at which the feed came back, and their CRC.
+const (
+	snapshotMagic   = "NORNDET"
+	snapshotVersion = 1
+	maxFrame        = 1 << 20
+)
+
+// ErrSnapshot is returned (wrapped) when a snapshot cannot be used.
+var ErrSnapshot = errors.New("detector snapshot is damaged or of another version")
+
+func checksum(b []byte) uint32 { return crc32.Checksum(b, crc32.MakeTable(crc32.Castagnoli)) }
+
+// Snapshot writes the state of all series. Each series is consistent in
+// itself; points that arrive meanwhile are in it or not. Writing happens
+// outside of the locks.
+func (e *Engine) Snapshot(w io.Writer) error {
+	out := bufio.NewWriterSize(w, 1<<16)
+	out.WriteString(snapshotMagic)
+	out.WriteByte(snapshotVersion)
+	var count uint64
+	for i := range e.shards {
+		frames, n, err := e.shards[i].encode()
+		if err != nil {
+			return fmt.Errorf("write detector snapshot: %w", err)
+		}
+		if _, err := out.Write(frames); err != nil {
+			return fmt.Errorf("write detector snapshot: %w", err)
+		}
+		count += n
+	}
+	e.tickMu.Lock()
+	back := e.feedBack
+	e.tickMu.Unlock()
+	c := codec{buf: make([]byte, 4)} // a frame of length 0
+	c.u64(&count)
+	c.i64(&back)
+	c.buf = binary.LittleEndian.AppendUint32(c.buf, checksum(c.buf[4:]))
+	out.Write(c.buf)
+	if err := out.Flush(); err != nil {
+		return fmt.Errorf("write detector snapshot: %w", err)
+	}
+	return nil
+}
+
+// encode gives the frames of a shard's series.
+func (sh *shard) encode() (frames []byte, n uint64, err error) {
+	c := codec{}
+	sh.each(func(s *series) bool {
+		start := len(c.buf)
+		c.buf = append(c.buf, 0, 0, 0, 0)
+		s.walk(&c)
+		body := c.buf[start+4:]
+		binary.LittleEndian.PutUint32(c.buf[start:], uint32(len(body)))
+		c.buf = binary.LittleEndian.AppendUint32(c.buf, checksum(body))
+		n++
+		return c.err == nil
+	})
+	return c.buf, n, c.err
+}
+
+// Restore replaces all series by those of a snapshot. On an error the engine
+// is unchanged. Series beyond MaxSeries are left out and counted as not
+// watched. It must not run at the same time as Observe.
+func (e *Engine) Restore(r io.Reader) error {
+	all, back, err := e.readSnapshot(bufio.NewReaderSize(r, 1<<16))
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrSnapshot, err)
+	}
+	for i := range e.shards {
+		sh := &e.shards[i]
+		sh.mu.Lock()
+		sh.m = make(map[telemetry.SeriesID]*series)
+		sh.mu.Unlock()
+	}
+	kept := 0
+	for _, s := range all {
+		if kept == e.cfg.MaxSeries {
+			e.notWatched.Add(uint64(len(all) - kept))
+			break
+		}
+		sh := e.shard(s.meta.ID)
+		sh.mu.Lock()
+		sh.m[s.meta.ID] = s
+		sh.mu.Unlock()
+		kept++
+	}
+	e.count.Store(int64(kept))
+	e.tickMu.Lock()
+	e.feedBack = back
+	e.tickMu.Unlock()
+	return nil
+}
+
+func (e *Engine) readSnapshot(r io.Reader) (all []*series, back int64, err error) {
+	head := make([]byte, len(snapshotMagic)+1)
+	if _, err := io.ReadFull(r, head); err != nil {
+		return nil, 0, errShort
+	}
+	if string(head) != snapshotMagic+string(rune(snapshotVersion)) {
+		return nil, 0, fmt.Errorf("it begins with %q", head)
+	}
+	seen := map[telemetry.SeriesID]bool{}
+	for {
+		body, end, err := readFrame(r)
+		if err != nil {
+			return nil, 0, fmt.Errorf("series %d: %w", len(all), err)
+		}
+		c := codec{buf: body, read: true}
+		if end {
+			var count uint64
+			c.u64(&count)
+			c.i64(&back)
+			c.check(count == uint64(len(all)))
+			return all, back, c.err
+		}
+		s := &series{}
+		s.walk(&c)
+		c.check(len(c.buf) == 0)
+		if c.err == nil && seen[s.meta.ID] {
+			c.err = errors.New("it comes twice")
+		}
+		if c.err != nil {
+			return nil, 0, fmt.Errorf("series %d: %w", len(all), c.err)
+		}
+		s.det.opt = &e.options[classOf(s.meta)]
+		seen[s.meta.ID] = true
+		all = append(all, s)
+	}
+}
+
+// readFrame reads one frame and checks its sum. The last one, of length 0,
+// has a body of 16 bytes.
+func readFrame(r io.Reader) (body []byte, end bool, err error) {
+	var word [4]byte
+	if _, err := io.ReadFull(r, word[:]); err != nil {
+		return nil, false, errShort
+	}
+	n := binary.LittleEndian.Uint32(word[:])
+	if end = n == 0; end {
+		n = 16
+	}
+	if n > maxFrame {
+		return nil, false, fmt.Errorf("a frame of %d bytes", n)
+	}
+	body = make([]byte, n)
+	if _, err := io.ReadFull(r, body); err != nil {
+		return nil, false, errShort
+	}
+	if _, err := io.ReadFull(r, word[:]); err != nil {
+		return nil, false, errShort
+	}
+	if binary.LittleEndian.Uint32(word[:]) != checksum(body) {
+		return nil, false, errors.New("its checksum does not fit")
+	}
+	return body, end, nil
+}

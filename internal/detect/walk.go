@@ -1,0 +1,235 @@
+package detect
+
+import (
+	"encoding/json"
+	"math/bits"
+
+	"github.com/prometheus/prometheus/model/labels"
+
+	"github.com/norn-aiops/norn/internal/telemetry"
+)
+
+// The walk functions name every field of the state once, in the order of the
+// snapshot. A change of any of them needs a new snapshotVersion.
+
+func (s *series) walk(c *codec) {
+	if c.read {
+		s.meta = &telemetry.Series{}
+	}
+	walkMeta(s.meta, c)
+	c.f64(&s.value)
+	s.det.walk(c)
+	for _, r := range []**report{&s.level, &s.form, &s.silent} {
+		walkReport(r, c)
+	}
+}
+
+func walkMeta(m *telemetry.Series, c *codec) {
+	id := uint64(m.ID)
+	c.u64(&id)
+	m.ID = telemetry.SeriesID(id)
+	n := uint16(m.Labels.Len())
+	c.u16(&n)
+	if c.read {
+		b := labels.NewScratchBuilder(min(int(n), 64))
+		for range n {
+			var name, value string
+			c.text(&name)
+			c.text(&value)
+			if c.err != nil {
+				return
+			}
+			b.Add(name, value)
+		}
+		b.Sort()
+		m.Labels = b.Labels()
+	} else {
+		m.Labels.Range(func(l labels.Label) {
+			c.text(&l.Name)
+			c.text(&l.Value)
+		})
+	}
+	c.text(&m.Expr)
+	c.text(&m.Name)
+	for _, e := range []*telemetry.Entity{&m.Entity, &m.Peer, &m.Instance} {
+		c.text((*string)(&e.Kind))
+		c.text(&e.Name)
+	}
+	c.text((*string)(&m.Signal))
+	c.i8((*int8)(&m.Direction))
+	c.check(m.Direction >= -1 && m.Direction <= 1)
+	c.text(&m.Unit)
+	c.flag(&m.Derived)
+}
+
+func walkReport(to **report, c *codec) {
+	have := *to != nil
+	c.flag(&have)
+	if c.err != nil || !have {
+		return
+	}
+	if *to == nil {
+		*to = &report{}
+	}
+	r := *to
+	var text []byte
+	if !c.read {
+		text, c.err = json.Marshal(&r.a)
+	}
+	c.blob(&text)
+	if c.read && c.err == nil {
+		c.err = json.Unmarshal(text, &r.a)
+	}
+	c.flag(&r.sent)
+	c.flag(&r.due)
+	c.i64(&r.lastSent)
+	c.f64(&r.sevSent)
+}
+
+func (d *Detector) walk(c *codec) {
+	d.base.walk(c)
+	d.ratio.walk(c)
+	d.alarm.walk(c)
+	n := uint32(len(d.warm))
+	c.u32(&n)
+	c.check(n <= 1<<16)
+	if c.read && c.err == nil && n > 0 {
+		if len(c.buf) < 4*int(n) {
+			c.err = errShort
+			return
+		}
+		d.warm = make([]float32, n)
+	}
+	for i := range d.warm {
+		c.f32(&d.warm[i])
+	}
+	ready := d.shape != nil
+	c.flag(&ready)
+	if ready && c.err == nil {
+		if d.shape == nil {
+			d.shape = &shape{}
+		}
+		d.shape.walk(c)
+	}
+	c.check(!ready || n == 0)
+	for i := range d.cal {
+		d.cal[i].walk(c)
+	}
+	d.clock.walk(c)
+	c.i64(&d.t)
+	c.f32(&d.z[0], &d.z[1], &d.z[2], &d.z[3], &d.slow)
+	d.pace.walk(c)
+	d.run.walk(c)
+	d.level.walk(c)
+	d.form.walk(c)
+	c.flag(&d.seenUp)
+}
+
+func (b *baseline) walk(c *codec) {
+	c.f64(&b.offset)
+	c.f32(&b.level, &b.shift, &b.other, &b.fast, &b.last, &b.errLevel, &b.errDay, &b.compared,
+		&b.up, &b.down, &b.share, &b.granule)
+	c.u16(&b.nUp)
+	c.u16(&b.nDown)
+	c.u32(&b.n)
+	for i := range b.bins {
+		c.f32(&b.bins[i])
+		c.u16(&b.binN[i])
+	}
+	c.u8(&b.bin)
+	for _, f := range []*bool{&b.known, &b.daily, &b.weekend, &b.both, &b.negative} {
+		c.flag(f)
+	}
+	c.u8(&b.settle)
+	c.check(b.bin < dayBins && b.up >= 0 && b.down >= 0 && b.share >= 0 && b.share <= 1 && b.granule >= 0 && b.compared >= 0)
+}
+
+func (r *ratio) walk(c *codec) {
+	c.f32(&r.level, &r.s24, &r.s48)
+	for i := range r.mean {
+		c.f32(&r.mean[i], &r.peak[i])
+	}
+	c.u16(&r.n)
+}
+
+func (a *alarm) walk(c *codec) {
+	c.f32(&a.past, &a.block, &a.last)
+	c.u16(&a.since)
+	c.u16(&a.in)
+	c.check(a.past >= 0)
+}
+
+func (s *shape) walk(c *codec) {
+	for i := range s.filter {
+		c.u32(&s.filter[i])
+	}
+	c.u32(&s.rng)
+	for i := range s.ext {
+		c.u8(&s.ext[i])
+	}
+	for i := range s.rate {
+		for j := range s.grams8[i] {
+			c.u8(&s.grams8[i][j])
+		}
+		for j := range s.gram16[i] {
+			c.u8(&s.gram16[i][j])
+		}
+		for j := range s.rate[i] {
+			c.f32(&s.rate[i][j])
+		}
+	}
+	c.u16(&s.blocks)
+	c.u16(&s.size)
+	c.u16(&s.in)
+	c.f32(&s.base, &s.width, &s.low, &s.fade, &s.sum, &s.hi, &s.lo, &s.now)
+	c.check(s.size > 0 && s.in < s.size && s.width > 0 && s.low <= 0 && s.low >= -1 && s.fade >= 0 && s.fade <= 1)
+	s.fill = 0
+	for _, w := range s.filter {
+		s.fill += uint16(bits.OnesCount32(w))
+	}
+}
+
+func (k *calibrator) walk(c *codec) {
+	for i := range k.ring {
+		c.u8(&k.ring[i])
+	}
+	c.f32(&k.cur, &k.limit, &k.mu)
+	c.check(k.limit > 0 && k.cur >= 0)
+}
+
+func (b *blockClock) walk(c *codec) {
+	c.i64(&b.start)
+	c.u8(&b.filled)
+	c.u8(&b.next)
+	c.u8(&b.hours)
+	c.check(b.filled <= ringSize && b.next < ringSize && b.hours <= lastBlockHours)
+}
+
+func (p *pace) walk(c *codec) {
+	c.f32(&p.every, &p.longest, &p.irregular)
+	c.u8(&p.odd)
+	c.u8(&p.silences)
+	c.u16(&p.gaps)
+	c.check(p.every >= 0 && p.longest >= 0)
+}
+
+func (r *run) walk(c *codec) {
+	c.i64(&r.start)
+	c.i64(&r.slowStart)
+	c.i8(&r.dir)
+	c.i8(&r.slowDir)
+	c.u8(&r.miss)
+}
+
+func (e *episode) walk(c *codec) {
+	c.u8((*uint8)(&e.kind))
+	c.u8((*uint8)(&e.ended))
+	c.i8(&e.dir)
+	c.u8(&e.calm)
+	c.u8(&e.member)
+	c.u16(&e.points)
+	c.i64(&e.onset)
+	c.i64(&e.seen)
+	c.f32(&e.size, &e.ratio, &e.score)
+	c.check(e.kind <= epDown && e.ended <= endStale && e.member < memCount)
+}
