@@ -72,7 +72,8 @@ func TestNoInitFunctions(t *testing.T) {
 // reason.
 func changeable() map[string]string {
 	return map[string]string{
-		"cmd/norn.version": "set by the linker",
+		"cmd/norn.version":                "set by the linker",
+		"internal/store/vlogs.libraryLog": "VictoriaLogs logs through process-wide settings, which can be made once",
 	}
 }
 

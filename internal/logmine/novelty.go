@@ -128,7 +128,7 @@ func (m *Miner) Tick(now int64) []ops.Anomaly {
 func (s *service) tick(out []ops.Anomaly, now int64) []ops.Anomaly {
 	kept := s.novelty.active[:0]
 	for _, n := range s.novelty.active {
-		switch grown := n.t.count - n.counted; {
+		switch grown := n.t.count - min(n.counted, n.t.count); {
 		case n.seen == 0:
 			n.seen = now // the clock of the first tick may differ from the log's
 			kept = append(kept, n)

@@ -25,4 +25,9 @@ func (m *Miner) Retract(rec *telemetry.LogRecord) {
 	if t.count > 0 {
 		t.count--
 	}
+	for _, n := range s.novelty.active {
+		if n.t == t { // so that the next line counts as growth
+			n.counted = min(n.counted, t.count)
+		}
+	}
 }

@@ -30,3 +30,20 @@ func TestARetractedLineIsNotInTheRates(t *testing.T) {
 		t.Errorf("the template counts %d lines, want 10", got)
 	}
 }
+
+func TestANewMessageWhoseBatchFailedIsToldWhenItComesAgain(t *testing.T) {
+	m, now := settled()
+	rec := line(cart, "disk vanished: panic", now, telemetry.SeverityFatal)
+	if _, a := m.Add(rec); a == nil {
+		t.Fatal("no anomaly")
+	}
+	m.Retract(rec) // the store refused the batch; the caller dropped the anomaly
+	m.Tick(now.Milliseconds())
+	if _, a := m.Add(rec); a != nil {
+		t.Fatalf("told twice: %+v", a)
+	}
+	got := m.Tick(now.Milliseconds() + 61_000)
+	if len(got) != 1 || got[0].Observed != 1 || got[0].Ended != 0 {
+		t.Errorf("after the second try: %+v", got)
+	}
+}
