@@ -61,7 +61,7 @@ e2e: build ## the browser test on a running demo
 	test/e2e.sh
 
 fuzz: ## every fuzz target for FUZZTIME (20s) each
-	@grep -rhoHE '^func Fuzz[A-Za-z0-9_]*' --include='*_test.go' internal cmd | sort | while IFS=: read -r file func; do \
+	@grep -roHE '^func Fuzz[A-Za-z0-9_]*' --include='*_test.go' internal cmd | sort | while IFS=: read -r file func; do \
 	  name=$${func#func }; dir=$$(dirname "$$file"); \
 	  echo "--- $$dir $$name"; \
 	  go test -run '^$$' -fuzz "^$$name$$" -fuzztime $(FUZZTIME) "./$$dir" </dev/null; \

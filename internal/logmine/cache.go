@@ -31,6 +31,11 @@ func (c *cache) put(key uint64, slot uint32) {
 	c.young.put(key, slot)
 }
 
+// bytes returns what the tables hold.
+func (c *cache) bytes() int {
+	return 12 * (len(c.young.keys) + len(c.old.keys))
+}
+
 // rewrite passes every slot through f; those for which f says false go.
 func (c *cache) rewrite(f func(slot uint32) (uint32, bool)) {
 	c.young.rewrite(f)

@@ -36,6 +36,7 @@ type Config struct {
 	MaxServices  int           // entities that are mined; lines of others are counted, not mined (2000)
 	MaxTemplates int           // live templates a service; the least recently used go first (4096)
 	MaxBytes     int           // estimated bytes of a service's templates (5 MiB)
+	MaxTotal     int           // estimated bytes of all services; beyond, none keeps more than an equal share (512 MiB)
 	MaxAliases   int           // merged ids that are remembered, all services together (65,536)
 
 	RatedTemplates int           // templates with a rate series, a service (200)
@@ -63,6 +64,7 @@ func (c Config) withDefaults() Config {
 	ints(&c.MaxServices, 2000)
 	ints(&c.MaxTemplates, 4096)
 	ints(&c.MaxBytes, 5<<20)
+	ints(&c.MaxTotal, 512<<20)
 	ints(&c.MaxAliases, 65_536)
 	ints(&c.RatedTemplates, 200)
 	ints(&c.RatedMin, 3)
@@ -86,12 +88,14 @@ type Miner struct {
 	refused  uint64 // lines of entities beyond MaxServices
 
 	aliases aliases
+	shared  budget
 }
 
 // New makes a miner that knows nothing yet.
 func New(cfg Config) *Miner {
 	m := &Miner{cfg: cfg.withDefaults(), services: make(map[telemetry.Entity]*service)}
 	m.aliases.limit = m.cfg.MaxAliases
+	m.shared.limit = int64(m.cfg.MaxTotal)
 	return m
 }
 
@@ -157,8 +161,9 @@ func (m *Miner) service(e telemetry.Entity) *service {
 		m.refused++
 		return nil
 	}
-	s = newService(e, &m.cfg, m.aliases.add)
+	s = newService(e, &m.cfg, &m.shared, m.aliases.add)
 	m.services[e] = s
+	m.shared.services.Store(int64(len(m.services)))
 	return s
 }
 

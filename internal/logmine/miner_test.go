@@ -436,3 +436,30 @@ func BenchmarkFlood(b *testing.B) {
 		m.Add(rec)
 	}
 }
+
+func TestManyFloodedServicesShareABudget(t *testing.T) {
+	const seed, limit = 17, 4 << 20
+	r := rand.New(rand.NewPCG(seed, 0))
+	m := New(Config{MaxTotal: limit})
+	for i := range 60_000 {
+		e := telemetry.Entity{Kind: telemetry.KindHost, Name: fmt.Sprint(i % 40)}
+		m.Add(line(e, flood(r, 5+r.IntN(30)), time.Duration(i), telemetry.SeverityInfo))
+		if i%10_000 == 0 {
+			m.Flush(int64(i+10_000) * 10)
+		}
+	}
+	m.Flush(10_000_000)
+	if total := m.shared.total.Load(); total > 2*limit {
+		t.Errorf("seed %d: %d bytes held, the limit is %d", seed, total, limit)
+	}
+	var sum int64
+	for _, s := range m.all() {
+		sum += int64(s.bytes + s.cache.bytes())
+	}
+	if total := m.shared.total.Load(); total != sum {
+		t.Errorf("seed %d: the budget says %d, the services hold %d", seed, total, sum)
+	}
+	if st := m.Stats(); st.Services != 40 || st.Templates < 40 || st.Retired == 0 {
+		t.Errorf("seed %d: %+v", seed, st)
+	}
+}

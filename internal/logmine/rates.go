@@ -98,6 +98,7 @@ func (m *Miner) Flush(now int64) []RateSample {
 	for _, s := range m.all() {
 		s.mu.Lock()
 		out = s.flush(out, end, seconds)
+		s.shrink()
 		idle := s.idle(end)
 		s.mu.Unlock()
 		if idle {
@@ -119,6 +120,12 @@ func (m *Miner) forget(s *service) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	delete(m.services, s.entity)
+	m.shared.services.Store(int64(len(m.services)))
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.account(-s.bytes)
+	s.cache = cache{}
+	s.accountCache()
 }
 
 func (s *service) flush(out []RateSample, end int64, seconds float64) []RateSample {

@@ -21,13 +21,14 @@ type service struct {
 	find  finder
 	cache cache
 
-	templates []*template // by slot; nil when free
-	free      []uint32
-	buckets   map[uint64][]*template // oldest first
-	ids       map[uint64]*template
-	live      int
-	merged    []*template // dead by merging, their slots not yet free
-	bytes     int         // estimate of what the templates hold
+	templates  []*template // by slot; nil when free
+	free       []uint32
+	buckets    map[uint64][]*template // oldest first
+	ids        map[uint64]*template
+	live       int
+	merged     []*template // dead by merging, their slots not yet free
+	bytes      int         // estimate of what the templates hold
+	cacheBytes int         // what the shared budget knows of the cache
 
 	lines    uint64
 	firstNs  int64 // log time
@@ -37,9 +38,10 @@ type service struct {
 	merges   uint64
 	retired  uint64
 	onMerged func(old, survivor uint64)
+	shared   *budget
 }
 
-func newService(e telemetry.Entity, cfg *Config, onMerged func(old, survivor uint64)) *service {
+func newService(e telemetry.Entity, cfg *Config, shared *budget, onMerged func(old, survivor uint64)) *service {
 	return &service{
 		entity:   e,
 		salt:     hashText(e.String()),
@@ -47,6 +49,7 @@ func newService(e telemetry.Entity, cfg *Config, onMerged func(old, survivor uin
 		buckets:  make(map[uint64][]*template),
 		ids:      make(map[uint64]*template),
 		onMerged: onMerged,
+		shared:   shared,
 	}
 }
 
@@ -80,7 +83,7 @@ func (s *service) hit(t *template) {
 		before := t.stats == nil
 		t.track(&s.scan)
 		if before && t.stats != nil {
-			s.bytes += 3 * len(t.stats)
+			s.account(3 * len(t.stats))
 		}
 	}
 }
@@ -121,7 +124,7 @@ func (s *service) place(t *template) {
 	s.buckets[t.bucket] = append(s.buckets[t.bucket], t)
 	s.live++
 	s.ids[t.id] = t
-	s.bytes += t.bytes()
+	s.account(t.bytes())
 }
 
 // newID derives the id from the entity and the first pattern, so that the
@@ -168,7 +171,7 @@ func (s *service) absorb(t, survivor *template) {
 	survivor.last = max(survivor.last, t.last)
 	survivor.active = max(survivor.active, t.active)
 	t.into = survivor
-	s.bytes -= t.bytes() + 3*len(t.stats)
+	s.account(-t.bytes() - 3*len(t.stats))
 	t.line, t.words, t.places, t.stats = "", nil, nil, nil
 	s.merged = append(s.merged, t)
 	s.live--
@@ -187,12 +190,18 @@ func (s *service) compact(b uint64) {
 	s.sweepIfNeeded()
 }
 
-// makeRoom retires the least recently used tenth of the templates when there
-// are too many, or they hold too much memory. keep stays.
+// makeRoom retires templates when there are too many, or they hold too much
+// memory. keep stays.
 func (s *service) makeRoom(keep *template) {
-	if s.live <= s.cfg.MaxTemplates && s.bytes <= s.cfg.MaxBytes {
+	if s.live <= s.cfg.MaxTemplates && s.bytes <= s.cfg.MaxBytes && !s.shared.exceeded(s.bytes) {
 		return
 	}
+	s.retireTenth(keep)
+}
+
+// retireTenth retires the least recently used tenth of the templates, but not
+// keep, which may be nil.
+func (s *service) retireTenth(keep *template) {
 	used := make([]uint64, 0, s.live)
 	for _, t := range s.templates {
 		if t != nil && t.into == nil {
@@ -220,7 +229,7 @@ func (s *service) retire(t *template) {
 	} else {
 		s.buckets[t.bucket] = bucket
 	}
-	s.bytes -= t.bytes() + 3*len(t.stats)
+	s.account(-t.bytes() - 3*len(t.stats))
 	s.templates[t.slot] = nil
 	s.free = append(s.free, t.slot)
 	t.slot = noSlot

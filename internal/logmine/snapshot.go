@@ -130,13 +130,15 @@ func (m *Miner) Restore(r io.Reader) error {
 			return fmt.Errorf("read log template snapshot: %w: %w", ErrSnapshot, err)
 		}
 		if s := fresh.service(saved.Entity); s != nil {
-			s.onMerged = m.aliases.add
 			s.load(&saved)
+			s.onMerged, s.shared, s.cfg = m.aliases.add, &m.shared, &m.cfg
 		}
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.services, m.lastEnd = fresh.services, head.LastEnd
+	m.shared.services.Store(int64(len(m.services)))
+	m.shared.total.Store(fresh.shared.total.Load())
 	m.aliases.replace(&fresh.aliases)
 	return nil
 }
