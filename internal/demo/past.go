@@ -69,7 +69,8 @@ func (d *demo) measure(ctx context.Context, otlp, api string) (m measurement, er
 			levels.set(time.Now(), factor)
 		}
 		set(1)
-		total := settleTime + d.o.MeasureFor
+		settle := min(settleTime, d.o.MeasureFor)
+		total := settle + d.o.MeasureFor
 		for {
 			t := time.Since(begin)
 			d.o.Progress(phase, math.Min(1, float64(t)/float64(total)))
@@ -79,9 +80,9 @@ func (d *demo) measure(ctx context.Context, otlp, api string) (m measurement, er
 				if err != nil {
 					return err
 				}
-				m.series = since(series, begin.Add(settleTime))
+				m.series = since(series, begin.Add(settle))
 				return nil
-			case t >= settleTime+d.o.MeasureFor/2 && levels.last() == 1:
+			case t >= settle+d.o.MeasureFor/2 && levels.last() == 1:
 				set(0.6)
 			}
 			if !pause(ctx, 500*time.Millisecond) {

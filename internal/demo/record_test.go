@@ -83,7 +83,7 @@ type (
 	}
 )
 
-func record(t *testing.T) *recorder {
+func record(t testing.TB) *recorder {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -233,6 +233,7 @@ func until(t *testing.T, what string, cond func() bool) {
 // the test decides on.
 type fakeNorn struct {
 	mu        sync.Mutex
+	series    string // answer to a query
 	incidents []map[string]any
 	changes   []map[string]any
 }
@@ -250,6 +251,8 @@ func (f *fakeNorn) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		f.changes = append(f.changes, ch)
 	case strings.HasPrefix(r.URL.Path, "/api/v1/incidents"):
 		_ = json.NewEncoder(w).Encode(map[string]any{"incidents": f.incidents})
+	case r.URL.Path == "/prometheus/api/v1/query":
+		_, _ = w.Write([]byte(f.series))
 	default:
 		http.NotFound(w, r)
 	}

@@ -149,6 +149,67 @@ func TestDemoTellsWhatNornFound(t *testing.T) {
 	}
 }
 
+// Before the shop goes live, it is measured against another Norn, and its past
+// is handed over in time order; the live samples come after.
+func TestPastComesBeforeTheLiveShop(t *testing.T) {
+	rec, scratch := record(t), record(t)
+	fake := &fakeNorn{}
+	api := httptest.NewServer(fake)
+	defer api.Close()
+	now := float64(time.Now().Unix())
+	fake.series = fmt.Sprintf(`{"status":"success","data":{"resultType":"matrix","result":[
+		{"metric":{"__name__":"norn_request_rate","entity":"service/orders"},"values":[[%f,"2.5"],[%f,"2.1"],[%f,"NaN"]]},
+		{"metric":{"__name__":"up","job":"other"},"values":[[%f,"1"]]}]}}`, now-20, now-10, now, now)
+	var mu sync.Mutex
+	var past []Sample
+	phases := map[string]bool{}
+	out := &screen{}
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	done := make(chan error, 1)
+	go func() {
+		done <- Run(ctx, Options{OTLP: rec.addr, API: api.URL, Rate: 20, Out: out, Seed: 1, MeasureFor: time.Second, History: 24 * time.Hour, MetricInterval: time.Second,
+			Calibrate: func(ctx context.Context, run func(context.Context, string, string) error) error {
+				return run(ctx, scratch.addr, api.URL)
+			},
+			Append: func(_ context.Context, ss []Sample) error {
+				mu.Lock()
+				defer mu.Unlock()
+				if n := len(rec.spans(time.Time{}, func(*span) bool { return true })); n > 0 {
+					t.Errorf("%d live spans came before the past was complete", n)
+				}
+				past = append(past, ss...)
+				return nil
+			},
+			Progress: func(phase string, x float64) {
+				mu.Lock()
+				defer mu.Unlock()
+				phases[phase] = true
+				if x < 0 || x > 1 {
+					t.Errorf("progress of %g in %s", x, phase)
+				}
+			}})
+	}()
+	until(t, "the live shop sends", func() bool { return len(rec.spans(time.Time{}, func(*span) bool { return true })) > 0 })
+	cancel()
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	if len(scratch.spans(time.Time{}, func(*span) bool { return true })) == 0 {
+		t.Error("nothing was measured")
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	if len(past) < 2000 || len(phases) != 4 {
+		t.Errorf("%d samples of the past, phases %v", len(past), phases)
+	}
+	for i := range past {
+		if past[i].Labels.Get("entity") != "service/orders" || (i > 0 && past[i].T <= past[i-1].T) {
+			t.Fatalf("sample %d is %+v after %+v", i, past[i], past[max(0, i-1)])
+		}
+	}
+}
+
 func send(t *testing.T, method, url, body, origin string) (int, string) {
 	t.Helper()
 	r, err := http.NewRequest(method, url, strings.NewReader(body))

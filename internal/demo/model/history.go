@@ -15,6 +15,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -77,8 +78,14 @@ func New(c Config) (*Generator, error) {
 	g := &Generator{conf: c, world: newWorld(c.Plan, c.Rate, c.Seed)}
 	live := slices.Clone(c.Live)
 	slices.SortFunc(live, func(a, b store.SeriesData) int { return labels.Compare(a.Labels, b.Labels) })
+	windows := 0
 	for _, d := range live {
-		if len(d.Samples) > 0 && g.ours(d.Labels) {
+		if strings.HasPrefix(d.Labels.Get(labels.MetricName), "norn_") {
+			windows = max(windows, len(d.Samples))
+		}
+	}
+	for _, d := range live {
+		if len(d.Samples) > 0 && g.ours(d.Labels) && steady(d, windows) {
 			g.series = append(g.series, g.calibrate(d))
 		}
 	}
@@ -93,7 +100,8 @@ func New(c Config) (*Generator, error) {
 func (g *Generator) Len() int { return len(g.series) }
 
 // Until makes the past from where the last call ended up to t (exclusive) and
-// hands it over in time order. progress is called with the share done.
+// hands it over in time order. The slice that add gets is used again. progress
+// is called with the share done.
 func (g *Generator) Until(ctx context.Context, t time.Time, add func(context.Context, []Sample) error, progress func(float64)) error {
 	if g.last.IsZero() {
 		g.last = g.conf.From.Truncate(coarseStep)
@@ -132,13 +140,16 @@ func (g *Generator) Until(ctx context.Context, t time.Time, add func(context.Con
 	return flush()
 }
 
-// step adds one value of each series.
+// step adds one value of each series that has one: where nobody asked, there
+// is no latency.
 func (g *Generator) step(t time.Time, dt float64, buf []Sample) []Sample {
 	g.clock += dt
 	g.world.step(t.In(g.conf.Zone), dt)
 	ms := t.UnixMilli()
 	for i, s := range g.series {
-		buf = append(buf, Sample{Series: i, Labels: s.labels, T: ms, V: s.next(g.world, dt)})
+		if v := s.next(g.world, dt); !math.IsNaN(v) {
+			buf = append(buf, Sample{Series: i, Labels: s.labels, T: ms, V: v})
+		}
 	}
 	return buf
 }
@@ -156,6 +167,25 @@ func (g *Generator) ours(ls labels.Labels) bool {
 	}
 	_, name, ok := strings.Cut(ls.Get("job"), "/")
 	return ok && g.known(name)
+}
+
+// steady reports whether the real shop gives the series all the time. Series
+// that come and go with failures (answers of class 5, warnings), and those of
+// log templates, whose names depend on the first line that was met, get no
+// past: if they did not go on when the shop is live, that would look like
+// silence. windows is the number of samples of a complete series of Norn's
+// own.
+func steady(d store.SeriesData, windows int) bool {
+	name := d.Labels.Get(labels.MetricName)
+	switch {
+	case strings.HasPrefix(d.Labels.Get("http_response_status_code"), "5"), name == "norn_log_template_rate":
+		return false
+	case name == "norn_log_rate" && d.Labels.Get("severity") != "info":
+		return false
+	case strings.HasPrefix(name, "norn_"):
+		return len(d.Samples)*10 >= windows*6
+	}
+	return true
 }
 
 func (g *Generator) known(name string) bool {

@@ -13,7 +13,7 @@ import (
 	"github.com/norn-aiops/norn/internal/telemetry"
 )
 
-// series makes the values of one series, step by step.
+// series makes the values of one series, step by step; NaN is no value.
 type series struct {
 	labels labels.Labels
 	next   func(w *world, dt float64) float64
@@ -28,7 +28,12 @@ func (g *Generator) calibrate(d store.SeriesData) *series {
 	vs := values(d.Samples)
 	switch {
 	case strings.HasSuffix(name, "_error_ratio") && strings.HasPrefix(name, "norn_"):
-		s.next = func(w *world, _ float64) float64 { return ratio(w.errs[who], w.total[who]) }
+		s.next = func(w *world, _ float64) float64 {
+			if w.now(drv) < 1 || w.total[who] == 0 {
+				return math.NaN()
+			}
+			return ratio(w.errs[who], w.total[who])
+		}
 	case strings.HasSuffix(name, "_gap_seconds"):
 		s.next = g.latency(d, drv, 0.3, func(*world) float64 { return 0 })
 	case name == "norn_self_time_seconds":
@@ -62,7 +67,10 @@ func (g *Generator) calibrate(d store.SeriesData) *series {
 // about finds the name and the requests that a series speaks of.
 func (g *Generator) about(ls labels.Labels) (who int, d driver) {
 	name, peer := telemetry.ParseEntity(ls.Get("entity")).Name, telemetry.ParseEntity(ls.Get("peer")).Name
-	method, route := ls.Get("http_request_method"), ls.Get("http_route")
+	route := ls.Get("operation")
+	if r := ls.Get("http_route"); r != "" {
+		route = ls.Get("http_request_method") + " " + r
+	}
 	if name == "" {
 		for _, l := range []string{"service_name", "db_namespace", "messaging_destination_name"} {
 			if v := ls.Get(l); v != "" && g.known(v) {
@@ -79,14 +87,14 @@ func (g *Generator) about(ls labels.Labels) (who int, d driver) {
 		if peer != "" {
 			return u.Service == peer && u.From == name
 		}
-		return u.Service == name && (route == "" || u.Route == method+" "+route)
+		return u.Service == name && (route == "" || u.Route == route)
 	})
 	if peer != "" {
 		if k, ok := g.world.index[peer]; ok {
 			who = k // an edge is as fast as its callee
 		}
 	}
-	if len(d.uses) == 0 { // worker to queue, broker: as the whole of what is named
+	if len(d.uses) == 0 { // worker to queue, statements of a database: as the whole of what is named
 		d = g.world.pick(func(u plan.Use) bool { return u.Service == name })
 	}
 	if s, ok := g.conf.Plan.Service(name); ok && ls.Get("service_instance_id") != "" {
@@ -156,6 +164,9 @@ func (g *Generator) latency(d store.SeriesData, drv driver, prior float64, shift
 	}
 	sigma := math.Sqrt(sum / float64(weight+len(vs)))
 	return func(w *world, _ float64) float64 {
+		if len(drv.uses) > 0 && w.now(drv) < 1 {
+			return math.NaN()
+		}
 		s := math.Min(0.6, math.Hypot(0.02, sigma/math.Sqrt(math.Max(1, w.now(drv)))))
 		return m * math.Exp(shift(w)+s*clip(w.rnd.NormFloat64(), 3.5))
 	}
