@@ -15,7 +15,7 @@ func ServiceOfPod(pod string) string {
 	if isDigits(tail) && len(tail) <= 4 { // StatefulSet ordinal
 		return head
 	}
-	if len(tail) == 5 && isSafeSuffix(tail) {
+	if len(tail) == 5 && isSafeSuffix(tail) && !isDigits(tail) {
 		return stripHash(head)
 	}
 	return pod
