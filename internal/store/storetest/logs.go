@@ -204,7 +204,21 @@ func logsOrder(t *testing.T, open OpenLogs) {
 	expect("fields pipe", rowsOf(t, l, store.LogQuery{Query: "* | fields _time", Limit: 9}), sorted[:9])
 	slices.Reverse(sorted)
 	expect("own sort", rowsOf(t, l, store.LogQuery{Query: "* | sort by (_time)", Limit: 9}), sorted[:9])
-	counts := rowsOf(t, l, store.LogQuery{Query: "* | stats by (parity) count() n | sort by (parity)"})
+	// Lines of one time come in reverse order of their arrival.
+	second := time.Now().Add(time.Second).Truncate(time.Second).UnixNano()
+	for i := range 30 {
+		must[[]bool](t)(l.AppendLogs(background(), []telemetry.LogRecord{record(second, fmt.Sprintf("same %02d", i)), record(second, fmt.Sprintf("same %02d+", i))}))
+	}
+	for _, q := range []store.LogQuery{{Query: "same", Limit: 60}, {Query: "same"}, {Query: "same | fields _msg, _time"}} {
+		rows := rowsOf(t, l, q)
+		if len(rows) != 60 || !slices.IsSortedFunc(rows, func(a, b store.Row) int { return strings.Compare(b["_msg"], a["_msg"]) }) {
+			t.Errorf("%+v: %d lines of one time are out of order", q, len(rows))
+		}
+		if len(rows[0]) > 10 || rows[0]["_norn_seq"] != "" {
+			t.Errorf("internal fields show: %v", rows[0])
+		}
+	}
+	counts := rowsOf(t, l, store.LogQuery{Query: "line | stats by (parity) count() n | sort by (parity)"})
 	if len(counts) != 2 || counts[0]["n"] != "250" || counts[1]["n"] != "250" {
 		t.Errorf("counts by parity: %v, want 250 each", counts)
 	}

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/norn-aiops/norn/internal/store"
 	"github.com/norn-aiops/norn/internal/store/vlogs"
 	"github.com/norn-aiops/norn/internal/telemetry"
 )
@@ -61,5 +62,40 @@ func BenchmarkAppendLogs(b *testing.B) {
 	b.ReportMetric(float64(s.Bytes)/float64(s.Rows), "B/row")
 	if s.Appended != uint64(rows) || s.Rows != uint64(rows) {
 		b.Fatalf("%d rows appended, %d stored, want %g", s.Appended, s.Rows, rows)
+	}
+}
+
+// BenchmarkSearchLogs asks a store of 500,000 lines for the newest 100.
+func BenchmarkSearchLogs(b *testing.B) {
+	l, err := vlogs.OpenLogs(b.TempDir(), vlogs.Options{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer l.Close()
+	now := time.Now().UnixNano()
+	for n := 0; n < 500_000; n += 1000 {
+		recs := make([]telemetry.LogRecord, 1000)
+		for i := range recs {
+			k := n + i
+			recs[i] = telemetry.LogRecord{
+				Time: now - int64(k)*20_000_000, Severity: telemetry.SeverityInfo, Body: fmt.Sprintf("request %d finished in %d ms", k, k%337),
+				Entity: telemetry.Entity{Kind: telemetry.KindService, Name: fmt.Sprint("service", k%10)},
+			}
+		}
+		if _, err := l.AppendLogs(b.Context(), recs); err != nil {
+			b.Fatal(err)
+		}
+	}
+	l.FlushLogs()
+	for _, q := range []string{"*", "service:=service3", `"request 499999"`, "* | stats by (service) count()"} {
+		b.Run(q, func(b *testing.B) {
+			for b.Loop() {
+				n := 0
+				err := l.SearchLogs(b.Context(), store.LogQuery{Query: q, Limit: 100}, func(store.Row) bool { n++; return true })
+				if err != nil || n == 0 {
+					b.Fatalf("%d rows, %v", n, err)
+				}
+			}
+		})
 	}
 }

@@ -9,6 +9,9 @@ import (
 
 const day = int64(24 * time.Hour)
 
+// partitionDay is how the storage names the partition of a day.
+const partitionDay = "20060102"
+
 // maxStreams bounds the memory of streams already registered; beyond it the
 // memory starts anew, which costs a few more checkpoints.
 const maxStreams = 100_000
@@ -154,7 +157,7 @@ func (e *engine) take(f *feed, b batch) {
 func (e *engine) checkpoint(days map[int64]struct{}, seq uint64) {
 	e.st.DebugFlush()
 	for d := range days {
-		name := time.Unix(0, d*day).UTC().Format("20060102")
+		name := time.Unix(0, d*day).UTC().Format(partitionDay)
 		for _, path := range e.st.PartitionSnapshotMustCreate(name) {
 			if err := e.st.PartitionSnapshotDelete(path); err != nil {
 				e.log.Warn("cannot delete a snapshot", "path", path, "err", err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -109,9 +110,21 @@ func (e *engine) search(ctx context.Context, q store.LogQuery, visit func(map[st
 	case pipes == "" && q.Limit > 0:
 		return e.newest(ctx, filter, from, to, q.Limit, visit)
 	case pipes == "" || rowWise:
-		text = filter + " | sort by (_time desc)" + pipes
+		return e.run(ctx, filter+newestFirst+pipes, from, to, nil, withoutSeq(count))
 	}
 	return e.run(ctx, text, from, to, []string{seqField}, count)
+}
+
+// newestFirst sorts by time, and rows of one time (syslog knows seconds only)
+// by their order of arrival.
+const newestFirst = " | sort by (_time desc, " + seqField + " desc)"
+
+// withoutSeq hides the sequence number, which the sort needed.
+func withoutSeq(visit func(map[string]string) bool) func(map[string]string) bool {
+	return func(r map[string]string) bool {
+		delete(r, seqField)
+		return visit(r)
+	}
 }
 
 // split takes a query's text apart into the filter and the pipes, both in the
@@ -196,8 +209,8 @@ func (e *engine) newest(ctx context.Context, filter string, from, to int64, limi
 		if to-width > from && to-width < to {
 			start = to - width
 		}
-		text := fmt.Sprintf("%s | sort by (_time desc) limit %d", filter, limit)
-		if err := e.run(ctx, text, start, to, []string{seqField}, count); err != nil {
+		text := fmt.Sprintf("%s%s limit %d", filter, newestFirst, limit)
+		if err := e.run(ctx, text, start, to, nil, withoutSeq(count)); err != nil {
 			return err
 		}
 		if start == from {
@@ -211,14 +224,30 @@ func (e *engine) newest(ctx context.Context, filter string, from, to int64, limi
 	return ctx.Err()
 }
 
-// bounds returns the oldest and newest time in the storage.
+// bounds returns a range of time that holds all searchable rows.
 func (e *engine) bounds() (lo, hi int64, ok bool) {
 	e.reading.RLock()
 	defer e.reading.RUnlock()
 	if e.isClosed() {
 		return 0, 0, false
 	}
+	days := e.st.PartitionList() // YYYYMMDD
+	if len(days) == 0 {
+		return 0, 0, false
+	}
+	slices.Sort(days)
+	first, err1 := time.Parse(partitionDay, days[0])
+	last, err2 := time.Parse(partitionDay, days[len(days)-1])
+	if err1 != nil || err2 != nil {
+		return math.MinInt64, math.MaxInt64, true
+	}
+	lo, hi = first.UnixNano(), last.UnixNano()+day-1
+	// The storage knows the newest row of the last day, unless that day's rows
+	// are all still on their way to be searchable.
 	var ss logstorage.StorageStats
 	e.st.UpdateStats(&ss)
-	return ss.MinTimestamp, ss.MaxTimestamp, ss.RowsCount() > 0
+	if ss.MaxTimestamp >= last.UnixNano() && ss.MaxTimestamp < hi {
+		hi = ss.MaxTimestamp
+	}
+	return lo, hi, true
 }

@@ -37,7 +37,7 @@ import (
 )
 
 // ErrClosed is returned by methods of a store that was closed.
-var ErrClosed = errors.New("log store is closed")
+var ErrClosed = errors.New("the store is closed")
 
 // Options of a store. The zero value of each field means the default in
 // brackets.
