@@ -37,6 +37,7 @@ func (m *model) collect() {
 			sats[n]++
 		}
 	}
+	requests := m.requestSeries()
 	seconds := max(float64(m.w.to-m.w.from)/1000, 1)
 	for i := range m.in.Series {
 		s := &m.in.Series[i]
@@ -47,7 +48,24 @@ func (m *model) collect() {
 		}
 		n := m.nodes[ni]
 		ev, ok := m.cfg.measure(s, k, m.w, m.growth(n), n.req*seconds)
+		if r := requests[ni]; r != nil && (k == kLog || k == kReq && s.Meta.Name == "norn_edge_request_rate") {
+			per := kLog
+			if k == kReq {
+				per = kCalls
+			}
+			if rel, known := m.perRequest(s, per, r); known && k == kLog {
+				ev, ok = rel, true
+			} else if known {
+				n.hang(rel, m.cfg.MinBaseline)
+			} else if k == kLog {
+				continue
+			}
+		}
 		if !ok {
+			continue
+		}
+		if ofOperation(s.Meta) {
+			n.all = append(n.all, ev)
 			continue
 		}
 		if k == kLog || k == kRes { // many series of one kind: the largest of m is large by chance
@@ -319,24 +337,30 @@ func (m *model) networks() {
 	}
 }
 
-// relateLogs weakens log evidence that an entity's callees show as well:
-// generic error lines travel up.
+// relateLogs weakens evidence from lines and calls that an entity's callees
+// show as well: generic error lines travel up.
 func (m *model) relateLogs() {
+	for _, k := range []kind{kLog, kCalls} {
+		m.relate(k)
+	}
+}
+
+func (m *model) relate(k kind) {
 	keep := make([]float64, len(m.nodes))
 	for i, n := range m.nodes {
 		below := 0.0
 		for _, j := range n.callees {
-			if ev := m.nodes[j].ev[kLog]; ev != nil && j != i {
+			if ev := m.nodes[j].ev[k]; ev != nil && j != i {
 				below = max(below, ev.a)
 			}
 		}
 		keep[i] = 1 - below
 	}
 	for i, n := range m.nodes {
-		if ev := n.ev[kLog]; ev != nil && keep[i] < 1 {
+		if ev := n.ev[k]; ev != nil && keep[i] < 1 {
 			weak := *ev
 			weak.a *= keep[i]
-			n.ev[kLog] = &weak
+			n.ev[k] = &weak
 		}
 	}
 }

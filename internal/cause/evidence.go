@@ -17,7 +17,8 @@ const (
 	kRes               // cpu, memory, disk, queue length
 	kReq               // traffic
 	kNet               // client minus server time on an edge
-	kLog               // rate of a log template
+	kLog               // lines of a log template, per request where requests are known
+	kCalls             // calls to a peer per request
 	kSelf              // time in the entity itself
 	kUp                // silence, or "up" at 0
 	kAlert             // another tool's alert
@@ -26,7 +27,7 @@ const (
 )
 
 // weight is the largest score that one kind of evidence can give alone.
-var weight = [nKinds]float64{kLat: 1, kErr: 1, kRes: .9, kReq: .3, kNet: 1, kLog: .6, kSelf: 1, kUp: .97, kAlert: .5, kOther: .3}
+var weight = [nKinds]float64{kLat: 1, kErr: 1, kRes: .9, kReq: .3, kNet: 1, kLog: .6, kCalls: .5, kSelf: 1, kUp: .97, kAlert: .5, kOther: .3}
 
 // evidence is how far one series is from its baseline in the bad direction.
 type evidence struct {
@@ -47,6 +48,8 @@ type evidence struct {
 	entity   telemetry.Entity
 	instance telemetry.Entity
 	alone    bool // one of several instances stands out
+
+	perRequest bool // x and med are per request
 }
 
 // span is a closed interval of time in Unix milliseconds.

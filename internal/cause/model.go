@@ -190,7 +190,7 @@ func (m *model) link(i, j int) *link {
 func (m *model) load() {
 	for i := range m.in.Series {
 		s := &m.in.Series[i]
-		if k, ok := kindOf(s.Meta); !ok || k != kReq || !isRequests(s.Meta) {
+		if k, ok := kindOf(s.Meta); !ok || k != kReq || !isRequests(s.Meta) || ofOperation(s.Meta) {
 			continue
 		}
 		b := stats.Summarise(values(s.Baseline, always))

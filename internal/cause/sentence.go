@@ -12,7 +12,7 @@ import (
 func (m *model) bestEvidence(n *node) *evidence {
 	var best *evidence
 	top := 0.0
-	prefer := [nKinds]float64{kUp: 2, kLat: 1.05, kErr: 1.06, kNet: 1.04, kSelf: 1, kRes: 1, kLog: 1, kAlert: 1, kReq: 1, kOther: 1}
+	prefer := [nKinds]float64{kUp: 2, kLat: 1.05, kErr: 1.06, kNet: 1.04, kSelf: 1, kRes: 1, kLog: 1, kCalls: 1, kAlert: 1, kReq: 1, kOther: 1}
 	for k, ev := range n.ev {
 		if ev == nil {
 			continue
@@ -42,8 +42,11 @@ func (ev *evidence) signal() telemetry.Signal {
 }
 
 func (ev *evidence) unit() string {
-	if ev.meta == nil {
+	if ev.meta == nil || ev.kind == kCalls {
 		return ""
+	}
+	if ev.kind == kLog && strings.HasSuffix(ev.meta.Unit, "/s") && ev.perRequest {
+		return "{line}/request"
 	}
 	if ev.meta.Unit == "" && ev.kind == kLat {
 		return "s"
@@ -100,6 +103,8 @@ func (ev *evidence) what(e telemetry.Entity) string {
 		return "stopped"
 	case kAlert:
 		return "another tool's alert: " + shorten(ev.text, 80)
+	case kCalls:
+		return fmt.Sprintf("%s calls a request to %s instead of %s", human(ev.x, ""), ev.meta.Peer.Name, human(ev.med, ""))
 	case kLog:
 		if ev.text != "" {
 			return "new log line “" + shorten(ev.text, 80) + "”"
@@ -297,6 +302,8 @@ func (m *model) title(n *node, ev *evidence) string {
 		return name + ": " + shorten(ev.text, 60)
 	case kLog:
 		return name + ": unusual logs"
+	case kCalls:
+		return name + ": calls its dependencies differently"
 	}
 	return name + ": unusual"
 }
