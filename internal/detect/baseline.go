@@ -376,7 +376,7 @@ func (b *baseline) choose() {
 // of every was. Shorter windows are noisier, at worst by the square root.
 func (b *baseline) interval(was, now float64) {
 	f := float32(clamp(math.Sqrt(was/now), 1, 4))
-	b.up, b.down = b.up*f, b.down*f
+	b.up, b.down = min(maxAbs, b.up*f), min(maxAbs, b.down*f)
 	b.nUp, b.nDown = min(b.nUp, 8), min(b.nDown, 8)
 	b.settle = settlePoint
 }

@@ -45,7 +45,7 @@ func (c Config) withDefaults() Config {
 		c.Sensitivity = .02
 	}
 	if c.Warmup <= 0 {
-		c.Warmup = 300
+		c.Warmup = 256
 	}
 	def(&c.Adopt, 2*3600_000)
 	def(&c.Forget, 7*86400_000)

@@ -98,12 +98,15 @@ func NewDetector(o Options) *Detector {
 
 func (d *Detector) init(o *Options) {
 	d.opt = o
-	for i, b := range memberBases {
+	for i, b := range memberBases() {
 		d.cal[i].limit = b * 2
 	}
 }
 
-var memberBases = [memCount]float32{baseLevel, baseSlow, baseSpike, baseShape}
+// memberBases are the least limits of the members.
+func memberBases() [memCount]float32 {
+	return [...]float32{baseLevel, baseSlow, baseSpike, baseShape}
+}
 
 // Step reads the value v at t (Unix ms) and returns the members' scores. ok is
 // false, and nothing is learned, when v is not finite or t is not after the
@@ -135,7 +138,7 @@ func (d *Detector) stepShape(n int, r residual) (y, raised float32) {
 	w := d.opt.Warmup
 	fade := float32(1) - 1/(5*float32(w))
 	if d.shape == nil {
-		d.warm = append(d.warm, r.rel)
+		d.collect(r.rel)
 		d.alarm.step(ratio, n, w, fade)
 		if len(d.warm) >= w {
 			d.replay(fade)
@@ -143,6 +146,17 @@ func (d *Detector) stepShape(n int, r residual) (y, raised float32) {
 		return 0, 0
 	}
 	return d.alarm.step(d.shape.step(r.rel)+ratio, n, w, fade)
+}
+
+// collect keeps a point of the warm-up, with no more room than the warm-up
+// needs.
+func (d *Detector) collect(x float32) {
+	if n := len(d.warm); n == cap(d.warm) {
+		grown := make([]float32, n, min(max(16, 4*n), max(d.opt.Warmup, n+1)))
+		copy(grown, d.warm)
+		d.warm = grown
+	}
+	d.warm = append(d.warm, x)
 }
 
 // replay reads the warm-up into a new shape member. The alarm's calibration
@@ -227,7 +241,7 @@ func (d *Detector) track(t int64, z float32) {
 }
 
 func (d *Detector) closeBlock(t int64) {
-	bases := memberBases
+	bases := memberBases()
 	cals := [memCount]*calibrator{&d.cal[0], &d.cal[1], &d.cal[2], &d.cal[3]}
 	d.clock.close(t, cals[:], bases[:], d.opt.PerWeek)
 }

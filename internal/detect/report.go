@@ -126,7 +126,7 @@ func (e *Engine) fill(r *report, s *series, ep *episode, p telemetry.Point, sc *
 	a.Kind, a.Member = kindOf(ep)
 	a.Score = float64(ep.score)
 	a.Severity = max(a.Severity, severity(s.meta, ep))
-	a.P = s.det.cal[ep.member].p(ep.score, memberBases[ep.member], s.det.opt.PerWeek, s.det.clock.hours)
+	a.P = s.det.cal[ep.member].p(ep.score, memberBases()[ep.member], s.det.opt.PerWeek, s.det.clock.hours)
 	if ep.kind == epDown {
 		a.P = 0
 	}

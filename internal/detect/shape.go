@@ -22,11 +22,11 @@ type shape struct {
 	ext    stats.UnitHistogram
 	grams8 [4][5]uint8 // last symbols of the 8-level alphabet, newest first
 	gram16 [4][3]uint8
-	rate   [4][8]float32 // how often a stream's n-gram of each order is unseen
-	blocks uint16        // blocks read, saturating
-	size   uint16        // points a block
-	in     uint16        // points in the open block
-	base   float32       // range of the warm-up: minimum, width, lower end
+	rate   [4][8]uint16 // how often a stream's n-gram of each order is unseen, in 1/65535
+	blocks uint16       // blocks read, saturating
+	size   uint16       // points a block
+	in     uint16       // points in the open block
+	base   float32      // range of the warm-up: minimum, width, lower end
 	width  float32
 	low    float32
 	fade   float32 // factor a point by which a block's novelty fades
@@ -36,8 +36,9 @@ type shape struct {
 }
 
 const (
-	filterBits  = 8192
+	filterBits  = 6144
 	fillLimit   = filterBits * 6 / 10
+	rateOne     = math.MaxUint16
 	shapeBlocks = 70  // blocks in the warm-up
 	ratioWeight = .2  // of the residual ratio in the score
 	nearMean    = .03 // an extreme this near to the mean counts as the mean
@@ -66,7 +67,7 @@ func newShape(warm []float32, offset float64) *shape {
 	s.fade = float32(math.Exp(-1 / (2 * float64(s.size))))
 	for i := range s.rate {
 		for j := range s.rate[i] {
-			s.rate[i][j] = .5
+			s.rate[i][j] = rateOne / 2
 		}
 	}
 	return s
@@ -142,18 +143,18 @@ func (s *shape) stream(i int, v, round float32) float32 {
 // word looks up the n-grams of all orders that end in the newest symbol, marks
 // them as seen, and returns sum over unseen orders of log(rate)/log(.01),
 // divided by the number of orders.
-func (s *shape) word(symbols []uint8, key uint32, rate []float32) float32 {
+func (s *shape) word(symbols []uint8, key uint32, rate []uint16) float32 {
 	h := mix(0x9e3779b9, key)
 	learn := max(1/float32(int(s.blocks)+2), 1./50)
 	var un float32
 	for q := range symbols {
 		h = mix(h, uint32(symbols[q])+1)
-		unseen := float32(0)
+		unseen, r := float32(0), float32(rate[q])/rateOne
 		if q <= int(s.blocks) && s.mark(mix(h, uint32(77+q))%filterBits) {
 			unseen = 1
-			un += min(1, stats.FastLog2(max(rate[q], .01))*(1/-6.643856))
+			un += min(1, stats.FastLog2(max(r, .01))*(1/-6.643856))
 		}
-		rate[q] += learn * (unseen - rate[q])
+		rate[q] = uint16(rateOne*(r+learn*(unseen-r)) + .5)
 	}
 	if int(s.blocks) < len(symbols) {
 		return 0

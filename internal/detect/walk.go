@@ -175,7 +175,7 @@ func (s *shape) walk(c *codec) {
 			c.u8(&s.gram16[i][j])
 		}
 		for j := range s.rate[i] {
-			c.f32(&s.rate[i][j])
+			c.u16(&s.rate[i][j])
 		}
 	}
 	c.u16(&s.blocks)

@@ -33,19 +33,19 @@ type Options struct {
 // Report is the outcome. RobustMean is the mean of the standard score over
 // seven lengths of the warm-up; it is absent in a quick run.
 type Report struct {
-	Standard       float64            `json:"standard"`
-	LowFP          float64            `json:"low_fp"`
-	LowFN          float64            `json:"low_fn"`
-	Threshold      float64            `json:"threshold"`
-	RobustMean     float64            `json:"robust_mean,omitempty"`
-	RobustMeanFP   float64            `json:"robust_mean_low_fp,omitempty"`
-	RobustMeanFN   float64            `json:"robust_mean_low_fn,omitempty"`
-	Factors        map[string]float64 `json:"by_warmup_factor,omitempty"` // standard score
-	Published      Published          `json:"published"`
-	Files          int                `json:"files"`
-	Windows        int                `json:"windows"`
-	Points         int                `json:"points"`
-	NsPerPoint     float64            `json:"ns_per_point"`
+	Standard     float64            `json:"standard"`
+	LowFP        float64            `json:"low_fp"`
+	LowFN        float64            `json:"low_fn"`
+	Threshold    float64            `json:"threshold"`
+	RobustMean   float64            `json:"robust_mean,omitempty"`
+	RobustMeanFP float64            `json:"robust_mean_low_fp,omitempty"`
+	RobustMeanFN float64            `json:"robust_mean_low_fn,omitempty"`
+	Factors      map[string]float64 `json:"by_warmup_factor,omitempty"` // standard score
+	Published    Published          `json:"published"`
+	Files        int                `json:"files"`
+	Windows      int                `json:"windows"`
+	Points       int                `json:"points"`
+	NsPerPoint   float64            `json:"ns_per_point"`
 }
 
 // Published are the standard scores that the scorer gives to the published
