@@ -86,11 +86,12 @@ type Builder struct {
 	open      int64             // start of the oldest window that may be open, 0 before the first flush
 	now       int64             // ns, of the last flush
 	entities  map[telemetry.Entity]*entityState
-	edges     map[edgeKey]int64          // end of the last window with calls, ms
-	externals map[telemetry.Entity]int64 // addresses that proved to report no spans
-	resources map[resourceKey]int64      // relations seen since the last flush, ms
-	lastAttrs *telemetry.Attr            // the last resource, as batches repeat it
-	lastOwner [2]telemetry.Entity        // whose it was
+	edges     map[edgeKey]int64           // end of the last window with calls, ms
+	externals map[string]int64            // addresses that proved to report no spans, ms
+	addresses map[string]telemetry.Entity // whose spans answered at an address
+	resources map[resourceKey]int64       // relations seen since the last flush, ms
+	lastAttrs *telemetry.Attr             // the last resource, as batches repeat it
+	lastOwner [2]telemetry.Entity         // whose it was
 	scratch   []*node
 	stats     Stats
 }
@@ -111,7 +112,7 @@ func New(cfg Config) *Builder {
 	return &Builder{
 		cfg: cfg.withDefaults(), table: newTable(), windows: map[int64]*window{},
 		entities: map[telemetry.Entity]*entityState{}, edges: map[edgeKey]int64{},
-		externals: map[telemetry.Entity]int64{}, resources: map[resourceKey]int64{},
+		externals: map[string]int64{}, addresses: map[string]telemetry.Entity{}, resources: map[resourceKey]int64{},
 	}
 }
 
@@ -224,7 +225,7 @@ func (b *Builder) settleAtOnce(n *node) {
 		}
 		return
 	case p.final:
-	case b.isExternal(p.entity):
+	case b.isExternal(p.addr):
 	default:
 		return
 	}
@@ -235,8 +236,8 @@ func (b *Builder) settleAtOnce(n *node) {
 	}
 }
 
-func (b *Builder) isExternal(e telemetry.Entity) bool {
-	t, ok := b.externals[e]
+func (b *Builder) isExternal(addr string) bool {
+	t, ok := b.externals[addr]
 	return ok && b.now/1e6-t < int64(time.Hour/time.Millisecond)
 }
 
@@ -252,14 +253,20 @@ func (b *Builder) relate(p, c *node) {
 			b.call(p.entity, c.entity, c, c.failed)
 			p.settled = p.settled || outSide(p.kind)
 		}
+	case p.presumed: // it came after all
+		b.learn(p, c)
+		if t := b.edge(p.entity, c.entity, p); t != nil {
+			t.gap.add(max(0, p.seconds()-c.seconds()), b.priority(p))
+		}
+		p.presumed = false
 	case outSide(p.kind) && !p.settled:
 		p.settled = true
-		delete(b.externals, p.peer.entity)
+		b.learn(p, c)
 		if t := b.call(p.entity, c.entity, p, p.failed || c.failed); t != nil {
 			t.gap.add(max(0, p.seconds()-c.seconds()), b.priority(p))
 		}
 	case p.entity != c.entity:
-		delete(b.externals, p.peer.entity)
+		b.learn(p, c)
 		b.call(p.entity, c.entity, c, c.failed)
 	}
 }
@@ -282,40 +289,68 @@ func (b *Builder) message(p, c *node) {
 	}
 }
 
+// learn remembers that c's service answered at the address that p called.
+func (b *Builder) learn(p, c *node) {
+	if p.peer.addr == "" {
+		return
+	}
+	delete(b.externals, p.peer.addr)
+	if len(b.addresses) >= b.cfg.MaxEdges {
+		clear(b.addresses)
+	}
+	b.addresses[p.peer.addr] = c.entity
+}
+
+// presume counts the call of a client span whose window closes and whose
+// callee is known by its address: a dead callee sends no spans, and its
+// callers' errors must not wait.
+func (b *Builder) presume(n *node) {
+	if !outSide(n.kind) || n.settled || n.peer.entity.IsZero() {
+		return
+	}
+	if peer := b.resolve(n.peer); peer.Kind == telemetry.KindService {
+		n.settled, n.presumed = true, true
+		b.stats.Unmatched++
+		b.call(n.entity, peer, n, n.failed)
+	}
+}
+
 // retire ends a span's wait.
 func (b *Builder) retire(n *node) {
+	b.presume(n)
 	if outSide(n.kind) && !n.settled && !n.peer.entity.IsZero() {
 		b.stats.Unmatched++
-		peer := b.resolve(n.peer.entity)
-		if peer != n.entity {
-			b.call(n.entity, peer, n, n.failed)
+		if n.peer.entity != n.entity {
+			b.call(n.entity, n.peer.entity, n, n.failed)
+			b.request(n, n.peer.entity)
 		}
-		if peer.Kind == telemetry.KindExternal {
-			b.request(n, peer)
-			if len(b.externals) >= b.cfg.MaxEdges {
-				clear(b.externals)
-			}
-			b.externals[n.peer.entity] = max(n.end, b.now) / 1e6
+		if len(b.externals) >= b.cfg.MaxEdges {
+			clear(b.externals)
 		}
+		b.externals[n.peer.addr] = max(n.end, b.now) / 1e6
 	}
 	b.selfTime(n)
 	b.table.drop()
 }
 
-// resolve finds the service behind an address: one that reports under that
-// name, or under the first part of that domain name, as in Kubernetes.
-func (b *Builder) resolve(e telemetry.Entity) telemetry.Entity {
-	if e.Kind != telemetry.KindExternal {
+// resolve finds the service behind an address: the one whose spans answered
+// there before, else one that reports under that name, or under the first part
+// of that domain name, as in Kubernetes.
+func (b *Builder) resolve(p peer) telemetry.Entity {
+	if p.entity.Kind != telemetry.KindExternal {
+		return p.entity
+	}
+	if e, ok := b.addresses[p.addr]; ok {
 		return e
 	}
-	host, _, _ := strings.Cut(e.Name, ":")
-	for _, name := range []string{e.Name, host, strings.SplitN(host, ".", 2)[0]} {
+	host, _, _ := strings.Cut(p.entity.Name, ":")
+	for _, name := range []string{p.entity.Name, host, strings.SplitN(host, ".", 2)[0]} {
 		s := telemetry.Entity{Kind: telemetry.KindService, Name: name}
 		if b.entities[s] != nil {
 			return s
 		}
 	}
-	return e
+	return p.entity
 }
 
 func (b *Builder) priority(n *node) uint64 { return priority(n.key.trace, n.key.span, b.cfg.Seed) }

@@ -372,12 +372,41 @@ func TestMissingServerSpansBecomeEdgesToWhatTheAddressSays(t *testing.T) {
 	if st := b.Stats(); st.Unmatched != 4 {
 		t.Errorf("stats %+v", st)
 	}
-	// the second time the address is known to be external, and counts at once
+	// by the second time the address is known to be external, and counts at once
 	end := epoch + 100e9
 	b.Spans([]telemetry.Span{client("7", end, telemetry.Attr{Key: "server.address", Value: "api.stripe.com"})})
 	_, edges := b.Flush(end/1e6 + 16_000)
 	if len(edges) != 1 || edges[0].To.Name != "api.stripe.com" || edges[0].LastSeen > end/1e6+10_000 {
 		t.Errorf("edges %+v", edges)
+	}
+}
+
+func TestACallToADeadServiceCountsAtOnceByItsAddress(t *testing.T) {
+	b := New(Config{})
+	addr := []telemetry.Attr{{Key: "server.address", Value: "127.0.0.1"}, {Key: "server.port", Value: "8083"}}
+	b.Spans([]telemetry.Span{
+		{TraceID: "t", SpanID: "1", Kind: telemetry.SpanClient, Entity: svc("shop"), Start: epoch, End: epoch + 2, Attributes: addr},
+		{TraceID: "t", SpanID: "2", ParentID: "1", Kind: telemetry.SpanServer, Entity: svc("pay"), Start: epoch, End: epoch + 1},
+	})
+	b.Flush(epoch/1e6 + 16_000)
+	end := epoch + 400e9 // long after pay was last seen
+	b.Spans([]telemetry.Span{{TraceID: "u", SpanID: "3", Kind: telemetry.SpanClient, Entity: svc("shop"), Start: end - 1, End: end, Error: true, Attributes: addr}})
+	samples, edges := b.Flush(end/1e6 + 16_000)
+	if len(edges) != 1 || edges[0].To != svc("pay") {
+		t.Fatalf("edges %+v", edges)
+	}
+	found := false
+	for _, s := range samples {
+		found = found || labels.Equal(s.Labels, EdgeErrorRatioLabels(svc("shop"), svc("pay"))) && s.V == 1 && s.T == edges[0].LastSeen
+	}
+	if !found {
+		t.Error("the failed call is not among the edge's errors")
+	}
+	// the server's span comes after all: one request of pay, no second call
+	b.Spans([]telemetry.Span{{TraceID: "u", SpanID: "4", ParentID: "3", Kind: telemetry.SpanServer, Entity: svc("pay"), Start: end - 1, End: end}})
+	_, edges = b.Flush(end/1e6 + 36_000)
+	if len(edges) != 0 {
+		t.Errorf("counted twice: %+v", edges)
 	}
 }
 

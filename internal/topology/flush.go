@@ -34,7 +34,7 @@ func (b *Builder) Flush(now int64) (samples []Sample, edges []graph.Edge) {
 		}
 	}
 	if b.open < limit {
-		b.selfTimes(limit)
+		b.conclude(limit)
 	}
 	for n := b.table.oldest(); n != nil && n.deadline <= b.now; n = b.table.oldest() {
 		b.retire(n)
@@ -167,11 +167,12 @@ func (b *Builder) flushOperations(out []Sample, w *window, end int64) []Sample {
 	return out
 }
 
-// selfTimes measures the requests of all windows before limit.
-func (b *Builder) selfTimes(limit int64) {
+// conclude says of all spans of windows before limit what can be said by now.
+func (b *Builder) conclude(limit int64) {
 	for _, n := range b.table.queue[b.table.head:] {
 		if n.end/1e6 < limit {
 			b.selfTime(n)
+			b.presume(n)
 		}
 	}
 }

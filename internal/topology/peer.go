@@ -9,7 +9,8 @@ import (
 // peer is what a client or messaging span says about its other end.
 type peer struct {
 	entity telemetry.Entity
-	final  bool // a database, cache or queue: no server span will come
+	addr   string // host:port as far as known, or what else names it
+	final  bool   // a database, cache or queue: no server span will come
 }
 
 // first returns the value of the first key that has one.
@@ -32,19 +33,22 @@ func peerOf(attrs []telemetry.Attr) peer {
 	system := first(attrs, "db.system.name", "db.system")
 	namespace := first(attrs, "db.namespace", "db.name")
 	if system != "" || namespace != "" || telemetry.Get(attrs, "db.statement") != "" || telemetry.Get(attrs, "db.query.text") != "" {
-		return peer{databaseOf(attrs, system, namespace), true}
+		return peer{entity: databaseOf(attrs, system, namespace), final: true}
 	}
 	if q := queueOf(attrs); !q.IsZero() {
-		return peer{q, true}
+		return peer{entity: q, final: true}
 	}
-	name := telemetry.Get(attrs, "peer.service")
+	name, addr := telemetry.Get(attrs, "peer.service"), ""
 	if name == "" {
-		name = addressOf(attrs)
+		name, addr = addressOf(attrs)
 	}
 	if name == "" {
 		return peer{}
 	}
-	return peer{telemetry.Entity{Kind: telemetry.KindExternal, Name: name}, false}
+	if addr == "" {
+		addr = name
+	}
+	return peer{entity: telemetry.Entity{Kind: telemetry.KindExternal, Name: name}, addr: addr}
 }
 
 // databaseOf names a database or cache: the declared peer, else (for
@@ -97,8 +101,9 @@ func queueOf(attrs []telemetry.Attr) telemetry.Entity {
 	return telemetry.Entity{Kind: telemetry.KindQueue, Name: name}
 }
 
-// addressOf finds the host that a request went to.
-func addressOf(attrs []telemetry.Attr) string {
+// addressOf finds where a request went to: the name for an external entity
+// (the host, with the port only for loopback) and the full address.
+func addressOf(attrs []telemetry.Attr) (name, addr string) {
 	host, port := first(attrs, "server.address", "net.peer.name", "http.host"), first(attrs, "server.port", "net.peer.port")
 	if host == "" {
 		host = hostOfURL(first(attrs, "url.full", "http.url"))
@@ -109,13 +114,15 @@ func addressOf(attrs []telemetry.Attr) string {
 	if h, p, ok := strings.Cut(host, ":"); ok && isNumber(p) {
 		host, port = h, p
 	}
-	if isLoopback(host) {
-		if port == "" {
-			return ""
-		}
-		return host + ":" + port
+	switch {
+	case isLoopback(host) && port == "":
+		return "", ""
+	case isLoopback(host):
+		return host + ":" + port, host + ":" + port
+	case port == "":
+		return host, host
 	}
-	return host
+	return host, host + ":" + port
 }
 
 func hostOfURL(u string) string {

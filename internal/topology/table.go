@@ -26,6 +26,7 @@ type node struct {
 	failed   bool
 	receive  bool
 	settled  bool // its edge is counted
+	presumed bool // ... on the word of its address alone
 	selfDone bool // its self time is counted
 	ghost    bool
 
