@@ -360,7 +360,7 @@ func (ps *processes) Watch(ctx context.Context) {
 				continue
 			}
 			ps.log.Warn("a process of the shop ended by itself and is started again", "instance", p.instance, "last_words", p.tail.String())
-			if err := ps.Revive(ctx, p.instance); err != nil {
+			if err := ps.Revive(ctx, p.instance); err != nil && ctx.Err() == nil {
 				ps.log.Error("cannot start it again", "instance", p.instance, "error", err)
 			}
 		}
