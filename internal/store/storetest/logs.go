@@ -23,6 +23,7 @@ func RunLogs(t *testing.T, open OpenLogs) {
 	t.Run("fields", func(t *testing.T) { logsFields(t, open) })
 	t.Run("strange text", func(t *testing.T) { logsStrange(t, open) })
 	t.Run("order and limits", func(t *testing.T) { logsOrder(t, open) })
+	t.Run("same time", func(t *testing.T) { logsSameTime(t, open) })
 	t.Run("duplicates", func(t *testing.T) { logsDuplicates(t, open) })
 	t.Run("retention", func(t *testing.T) { logsRetention(t, open) })
 	t.Run("writers at once", func(t *testing.T) { logsConcurrent(t, open) })
@@ -204,6 +205,18 @@ func logsOrder(t *testing.T, open OpenLogs) {
 	expect("fields pipe", rowsOf(t, l, store.LogQuery{Query: "* | fields _time", Limit: 9}), sorted[:9])
 	slices.Reverse(sorted)
 	expect("own sort", rowsOf(t, l, store.LogQuery{Query: "* | sort by (_time)", Limit: 9}), sorted[:9])
+	counts := rowsOf(t, l, store.LogQuery{Query: "line | stats by (parity) count() n | sort by (parity)"})
+	if len(counts) != 2 || counts[0]["n"] != "250" || counts[1]["n"] != "250" {
+		t.Errorf("counts by parity: %v, want 250 each", counts)
+	}
+	if rows := rowsOf(t, l, store.LogQuery{From: to, To: from}); len(rows) != 0 {
+		t.Errorf("a range that ends before it begins gave %d rows", len(rows))
+	}
+}
+
+func logsSameTime(t *testing.T, open OpenLogs) {
+	l := open(t, t.TempDir())
+	defer l.Close()
 	// Lines of one time come in reverse order of their arrival.
 	second := time.Now().Add(time.Second).Truncate(time.Second).UnixNano()
 	for i := range 30 {
@@ -217,13 +230,6 @@ func logsOrder(t *testing.T, open OpenLogs) {
 		if len(rows[0]) > 10 || rows[0]["_norn_seq"] != "" {
 			t.Errorf("internal fields show: %v", rows[0])
 		}
-	}
-	counts := rowsOf(t, l, store.LogQuery{Query: "line | stats by (parity) count() n | sort by (parity)"})
-	if len(counts) != 2 || counts[0]["n"] != "250" || counts[1]["n"] != "250" {
-		t.Errorf("counts by parity: %v, want 250 each", counts)
-	}
-	if rows := rowsOf(t, l, store.LogQuery{From: to, To: from}); len(rows) != 0 {
-		t.Errorf("a range that ends before it begins gave %d rows", len(rows))
 	}
 }
 
@@ -433,7 +439,8 @@ func RunLogsCrash(t *testing.T, open OpenLogs) {
 func crashBatch(base int64, round, w, b, size int) []telemetry.LogRecord {
 	var recs []telemetry.LogRecord
 	for i := range size {
-		r := record(base+int64(b), fmt.Sprintf("r%d w%d b%d i%d", round, w, b, i))
+		back := int64(b%3) * int64(36*time.Hour) // several days are written to at once
+		r := record(base+int64(b)-back, fmt.Sprintf("r%d w%d b%d i%d", round, w, b, i))
 		r.Entity.Name = fmt.Sprint("w", w)
 		r.Retryable = true
 		r.Hash = uint64(round)<<48 | uint64(w)<<40 | uint64(b)<<8 | uint64(i+1)

@@ -87,6 +87,12 @@ func tracesRoundTrip(t *testing.T, open OpenTraces) {
 				t.Errorf("%s: span %d came back as\n%+v\nwant\n%+v", state, i, got[i], want[i])
 			}
 		}
+		for i, text := range strange() {
+			found := must[[]telemetry.Span](t)(s.SearchSpans(background(), store.SpanQuery{Service: text, Operation: text}))
+			if len(found) != 1 || !reflect.DeepEqual(found[0], want[i]) {
+				t.Errorf("%s: service %.40q is found %d times", state, text, len(found))
+			}
+		}
 		if g := got[len(want)]; len(g.Attributes) == 0 || g.Name != huge.Name {
 			t.Errorf("%s: the huge span lost everything: %.200v", state, g)
 		}

@@ -40,6 +40,8 @@ type engine struct {
 	ckpt   uint64    // what the checkpoint file says
 	dedup  *dedup
 	rec    []byte
+	torn   bool        // the last write failed: the current spool file may end in half a record
+	voids  [][2]uint64 // sequence numbers of writes that failed, first and last
 	closed bool
 
 	slots *semaphore.Weighted // batches in the queue
@@ -74,7 +76,7 @@ func openEngine(name, dir string, o Options) (e *engine, err error) {
 	if err := e.openStorage(); err != nil {
 		return nil, fmt.Errorf("%s: cannot open %s: %w", name, dir, err)
 	}
-	if err := e.recover(); err != nil {
+	if err := e.replay(); err != nil {
 		e.st.MustClose()
 		return nil, fmt.Errorf("%s: cannot recover the spool in %s: %w", name, dir, err)
 	}
@@ -107,47 +109,16 @@ func (e *engine) openStorage() (err error) {
 	return nil
 }
 
-// recover rebuilds the dedup window from the spool, feeds what is behind the
+// replay rebuilds the dedup window from the spool, feeds what is behind the
 // checkpoint and not in the storage, and begins a new spool file.
-func (e *engine) recover() error {
+func (e *engine) replay() error {
 	c, err := readCheckpoint(e.dir)
 	if err != nil {
 		return err
 	}
-	e.seq, e.ckpt = c.Seq, c.Seq
-	var present map[uint64]struct{}
-	f := newFeed(e)
-	now := time.Now().UnixMilli()
-	segs, damaged, err := readSegments(e.spoolDir(), func(b batch) error {
-		if b.wall > now-e.opts.DedupWindow.Milliseconds() {
-			for i := range b.rows {
-				if b.rows[i].id != 0 {
-					e.dedup.mark(b.rows[i].id, b.wall)
-				}
-			}
-		}
-		last := b.first + uint64(len(b.rows)) - 1
-		if len(b.rows) == 0 || last <= c.Seq {
-			return nil
-		}
-		if present == nil {
-			var err error
-			if present, err = e.present(c.Seq); err != nil {
-				return err
-			}
-		}
-		for i := range b.rows {
-			seq := b.first + uint64(i)
-			if _, ok := present[seq]; ok {
-				e.skipped.Add(1)
-			} else if seq > c.Seq {
-				f.add(&b.rows[i], seq)
-				e.replayed.Add(1)
-			}
-		}
-		e.seq = max(e.seq, last)
-		return nil
-	})
+	e.seq, e.ckpt, e.voids = c.Seq, c.Seq, c.Voids
+	r := replayer{e: e, c: c, feed: newFeed(e), since: time.Now().UnixMilli() - e.opts.DedupWindow.Milliseconds()}
+	segs, damaged, err := readSegments(e.spoolDir(), r.batch)
 	if err != nil {
 		return err
 	}
@@ -156,20 +127,64 @@ func (e *engine) recover() error {
 		// never acknowledged.
 		e.log.Info("passed over the torn end of a spool file", "err", d)
 	}
-	f.flush()
-	f.close()
+	r.feed.flush()
+	r.feed.close()
 	e.fed.Store(e.seq)
-	wal, err := wlog.NewSize(e.log, nil, e.spoolDir(), 128<<20, compression.Snappy)
-	if err != nil {
+	if e.wal, err = wlog.NewSize(e.log, nil, e.spoolDir(), 128<<20, compression.Snappy); err != nil {
 		return err
 	}
 	index := 0
 	if n := len(segs); n > 0 {
 		index = segs[n-1].index + 1
 	}
-	e.wal, e.segs, e.opened = wal, append(segs, segment{index: index}), now
+	e.segs, e.opened = append(segs, segment{index: index}), time.Now().UnixMilli()
 	if e.replayed.Load() > 0 {
-		e.checkpoint(f.days, e.seq)
+		e.checkpoint(r.feed.days, e.seq)
+	}
+	return nil
+}
+
+// replayer takes the batches of the last run's spool.
+type replayer struct {
+	e       *engine
+	c       checkpoint
+	feed    *feed
+	since   int64               // Unix ms where the dedup window begins
+	present map[uint64]struct{} // rows behind the checkpoint that the storage holds; nil before it was asked
+}
+
+func (r *replayer) batch(b batch) error {
+	e := r.e
+	if len(b.rows) == 0 {
+		return nil
+	}
+	last := b.first + uint64(len(b.rows)) - 1
+	e.seq = max(e.seq, last)
+	if r.c.void(b.first) {
+		return nil
+	}
+	for i := range b.rows {
+		if id := b.rows[i].id; id != 0 && b.wall > r.since {
+			e.dedup.mark(id, b.wall)
+		}
+	}
+	if last <= r.c.Seq {
+		return nil
+	}
+	if r.present == nil {
+		var err error
+		if r.present, err = e.present(r.c.Seq); err != nil {
+			return err
+		}
+	}
+	for i := range b.rows {
+		seq := b.first + uint64(i)
+		if _, ok := r.present[seq]; ok {
+			e.skipped.Add(1)
+		} else if seq > r.c.Seq {
+			r.feed.add(&b.rows[i], seq)
+			e.replayed.Add(1)
+		}
 	}
 	return nil
 }
@@ -281,15 +296,23 @@ func (e *engine) write(b *batch) error {
 		e.rec = appendRow(e.rec, &b.rows[i])
 	}
 	recs = append(recs, e.rec[begin:])
-	// A failed write may still have left rows in the file: their numbers are
-	// never used again, and the next write begins a new file.
+	if e.torn { // records behind half a record could not be read again
+		if err := e.nextSegment(b.wall); err != nil {
+			return fmt.Errorf("after a failed write: %w", err)
+		}
+		e.torn = false
+	}
 	e.seq += uint64(len(b.rows))
 	err := e.wal.Log(recs...)
 	s := &e.segs[len(e.segs)-1]
 	s.last, s.wall = e.seq, b.wall
 	s.bytes += int64(len(e.rec))
 	if err != nil {
-		return errors.Join(err, e.nextSegment(b.wall))
+		// The file may or may not have these rows now. Their numbers are never
+		// used again, and the next checkpoint tells a replay to leave them out.
+		e.torn = true
+		e.voids = append(e.voids, [2]uint64{b.first, e.seq})
+		return err
 	}
 	if cap(e.rec) > 4*maxRecord {
 		e.rec = nil
@@ -375,7 +398,7 @@ func (e *engine) close() error {
 	e.reading.Lock() // waits for queries
 	defer e.reading.Unlock()
 	e.st.MustClose()
-	err := errors.Join(checkpoint{Seq: e.fed.Load()}.write(e.dir), e.wal.Close())
+	err := errors.Join(checkpoint{Seq: e.fed.Load(), Voids: e.voids}.write(e.dir), e.wal.Close())
 	if err != nil {
 		return fmt.Errorf("%s: cannot close: %w", e.name, err)
 	}

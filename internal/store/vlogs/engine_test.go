@@ -262,6 +262,53 @@ func TestOpenRefusesClearly(t *testing.T) {
 	}
 }
 
+// A write that failed was not acknowledged. Whatever of it is in the file, the
+// sender's second try is the one that counts.
+func TestFailedWriteIsNotReplayed(t *testing.T) {
+	dir := t.TempDir()
+	l := open(t, dir, Options{})
+	appendAll(t, l, lines(0, 10))
+	appendAll(t, l, lines(10, 20)) // let this be the failed write: it is in the file
+	appendAll(t, l, lines(20, 30))
+	closed(t, l)
+	if err := errors.Join(os.RemoveAll(filepath.Join(dir, "data")), checkpoint{Voids: [][2]uint64{{11, 20}}}.write(dir)); err != nil {
+		t.Fatal(err)
+	}
+	l = open(t, dir, Options{})
+	if n := appendAll(t, l, lines(0, 30)); n != 10 {
+		t.Errorf("%d lines of the second try were taken, want 10", n)
+	}
+	expectLines(t, l, 0, 30)
+
+	// A disk that takes no more: an error, nothing taken, and what was
+	// acknowledged is there when the store is opened again.
+	if err := l.e.wal.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		acc, err := l.AppendLogs(t.Context(), lines(30, 40))
+		if err == nil {
+			t.Error("a spool that cannot be written acknowledged")
+		}
+		for _, ok := range acc {
+			if ok {
+				t.Error("an append that failed says it took something")
+			}
+		}
+	}
+	expectLines(t, l, 0, 30)
+	if err := l.Close(); err == nil {
+		t.Error("closing said nothing of the broken spool")
+	}
+	l = open(t, dir, Options{})
+	defer l.Close()
+	expectLines(t, l, 0, 30)
+	if n := appendAll(t, l, lines(20, 40)); n != 10 {
+		t.Errorf("%d lines were taken, want the 10 that failed", n)
+	}
+	expectLines(t, l, 0, 40)
+}
+
 func TestDedupWindow(t *testing.T) {
 	d := newDedup(1000, 1_000_000)
 	d.turn(1)

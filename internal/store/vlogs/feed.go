@@ -1,6 +1,7 @@
 package vlogs
 
 import (
+	"slices"
 	"strconv"
 	"time"
 
@@ -8,6 +9,10 @@ import (
 )
 
 const day = int64(24 * time.Hour)
+
+// maxVoids bounds the failed writes that a checkpoint remembers although the
+// storage is beyond them (for the dedup window).
+const maxVoids = 1000
 
 // partitionDay is how the storage names the partition of a day.
 const partitionDay = "20060102"
@@ -115,7 +120,7 @@ func (e *engine) feeder() {
 				return
 			}
 			e.take(f, b)
-			if f.bytes < 4*e.opts.QueueBytes {
+			if f.bytes < max(4*e.opts.QueueBytes, 64<<20) {
 				continue
 			}
 		case <-tick.C:
@@ -164,7 +169,13 @@ func (e *engine) checkpoint(days map[int64]struct{}, seq uint64) {
 			}
 		}
 	}
-	if err := (checkpoint{Seq: seq}).write(e.dir); err != nil {
+	e.mu.Lock()
+	for len(e.voids) > 0 && e.voids[0][1] <= seq && len(e.voids) > maxVoids {
+		e.voids = e.voids[1:]
+	}
+	c := checkpoint{Seq: seq, Voids: slices.Clone(e.voids)}
+	e.mu.Unlock()
+	if err := c.write(e.dir); err != nil {
 		e.log.Warn("cannot move the checkpoint; the next start replays more", "err", err)
 		return
 	}

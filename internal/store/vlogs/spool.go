@@ -205,7 +205,19 @@ func readSegment(dir string, index int, visit func(batch) error) (s segment, bad
 
 // checkpoint says that the storage has all rows up to Seq in files.
 type checkpoint struct {
-	Seq uint64 `json:"seq"`
+	Seq   uint64      `json:"seq"`
+	Voids [][2]uint64 `json:"voids,omitempty"` // first and last row of writes that failed and were not acknowledged
+}
+
+// void reports whether the batch that begins with first belongs to a write
+// that failed.
+func (c checkpoint) void(first uint64) bool {
+	for _, v := range c.Voids {
+		if first >= v[0] && first <= v[1] {
+			return true
+		}
+	}
+	return false
 }
 
 func readCheckpoint(dir string) (checkpoint, error) {
