@@ -2,6 +2,7 @@ package normalize
 
 import (
 	"encoding/binary"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -54,7 +55,7 @@ type LogNormalizer struct {
 }
 
 type resolved struct {
-	resource         []telemetry.Attr
+	resource, clean  []telemetry.Attr
 	entity, instance telemetry.Entity
 }
 
@@ -123,10 +124,12 @@ func (n *LogNormalizer) checkTime(t, now int64) string {
 // identifyLog fills in entity and instance, unless the receiver knew them. A
 // record that identifies nothing is about the host that sent it.
 func (n *LogNormalizer) identifyLog(rec *telemetry.LogRecord) {
+	res := n.resolve(rec.Resource)
+	rec.Resource = res.clean
 	if !rec.Entity.IsZero() {
 		return
 	}
-	rec.Entity, rec.Instance = n.resourceEntity(rec.Resource)
+	rec.Entity, rec.Instance = res.entity, res.instance
 	if rec.Entity.IsZero() || rec.Entity.Kind != telemetry.KindService && rec.Entity.Kind != telemetry.KindFunction {
 		rec.Entity, rec.Instance = entityOfBoth(rec.Resource, rec.Attributes)
 	}
@@ -135,19 +138,29 @@ func (n *LogNormalizer) identifyLog(rec *telemetry.LogRecord) {
 	}
 }
 
-// resourceEntity is EntityOf with a memory of one, because the records of a
-// batch share their resource's slice. The memory holds the slice, so that its
-// address cannot come to mean something else.
-func (n *LogNormalizer) resourceEntity(resource []telemetry.Attr) (entity, instance telemetry.Entity) {
+// resolve identifies and cleans a resource, with a memory of one, because the
+// records of a batch share their resource's slice. The memory holds the slice,
+// so that its address cannot come to mean something else. A resource that has
+// to be changed is copied, since it may be shared.
+func (n *LogNormalizer) resolve(resource []telemetry.Attr) resolved {
 	if len(resource) == 0 {
-		return telemetry.Entity{}, telemetry.Entity{}
+		return resolved{}
 	}
 	if l := n.last.Load(); l != nil && len(l.resource) == len(resource) && &l.resource[0] == &resource[0] {
-		return l.entity, l.instance
+		return *l
 	}
-	entity, instance = EntityOf(resource)
-	n.last.Store(&resolved{resource, entity, instance})
-	return entity, instance
+	r := resolved{resource: resource, clean: resource}
+	for i, a := range resource {
+		if v := n.cleanValue(a); v != a.Value {
+			if &r.clean[0] == &resource[0] {
+				r.clean = slices.Clone(resource)
+			}
+			r.clean[i].Value = v
+		}
+	}
+	r.entity, r.instance = EntityOf(r.clean)
+	n.last.Store(&r)
+	return r
 }
 
 // clean makes a text valid UTF-8 without NUL.
@@ -161,12 +174,18 @@ func (n *LogNormalizer) clean(s string) string {
 
 func (n *LogNormalizer) cleanAttrs(attrs []telemetry.Attr) {
 	for i := range attrs {
-		v := n.clean(attrs[i].Value)
-		if !n.cfg.NoMask {
-			v, _ = n.mask.MaskValue(attrs[i].Key, v)
+		if v := n.cleanValue(attrs[i]); v != attrs[i].Value {
+			attrs[i].Value = v
 		}
-		attrs[i].Value = v
 	}
+}
+
+func (n *LogNormalizer) cleanValue(a telemetry.Attr) string {
+	v := n.clean(a.Value)
+	if !n.cfg.NoMask {
+		v, _ = n.mask.MaskValue(a.Key, v)
+	}
+	return v
 }
 
 // hashLog is the identity of a record for dedup: xxhash64 of time, entity,

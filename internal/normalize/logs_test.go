@@ -65,6 +65,24 @@ func TestARecordBecomesUniform(t *testing.T) {
 	}
 }
 
+func TestAResourceWithASecretIsCopiedNotChanged(t *testing.T) {
+	n := logs(t)
+	shared := attrs("process.command_line", "orders --password hunter22", "service.name", "cart")
+	for range 2 {
+		rec := telemetry.LogRecord{Time: now, Resource: shared}
+		n.Log(&rec, now)
+		if got := telemetry.Get(rec.Resource, "process.command_line"); got != "orders --password [masked:keyed_value]" || rec.Entity.Name != "cart" {
+			t.Errorf("got %q of %s", got, rec.Entity)
+		}
+	}
+	if shared[0].Value != "orders --password hunter22" {
+		t.Error("the sender's slice was changed")
+	}
+	if got := n.Masked()["keyed_value"]; got != 1 {
+		t.Errorf("one secret of one resource was counted %d times", got)
+	}
+}
+
 func TestIdentityInAttributesAndOfTheSender(t *testing.T) {
 	n := logs(t)
 	for _, c := range []struct {

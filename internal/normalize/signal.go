@@ -21,7 +21,7 @@ func signalOf(name string, ls labels.Labels, base string, rate bool) (telemetry.
 	switch {
 	case isUpName(low):
 		return telemetry.SignalUp, telemetry.DownBad
-	case hasWord(low, "success", "successes", "succeeded", "hit_ratio", "hitratio", "availability"):
+	case hasWord(low, "success", "successes", "succeeded", "hit_ratio", "hitratio", "hit_rate", "availability"):
 		if rate {
 			return telemetry.SignalTraffic, telemetry.BothBad
 		}

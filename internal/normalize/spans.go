@@ -29,8 +29,10 @@ func (n *LogNormalizer) Span(s *telemetry.Span, now int64) (ok bool, reason stri
 		return false, reason
 	}
 	n.skew.observe(s.Sender, now-s.End, now)
+	res := n.resolve(s.Resource)
+	s.Resource = res.clean
 	if s.Entity.IsZero() {
-		s.Entity, s.Instance = n.resourceEntity(s.Resource)
+		s.Entity, s.Instance = res.entity, res.instance
 		if s.Entity.IsZero() && s.Sender != "" {
 			s.Entity = telemetry.Entity{Kind: telemetry.KindHost, Name: cleanHost(s.Sender)}
 		}
