@@ -47,7 +47,7 @@ func (m *model) collect() {
 			continue
 		}
 		n := m.nodes[ni]
-		ev, ok := m.cfg.measure(s, k, m.w, m.growth(n), n.req*seconds)
+		ev, ok := m.cfg.measure(s, k, m.w, traffic{m.growth(n), n.req * seconds, n.reqBase})
 		if r := requests[ni]; r != nil && (k == kLog || k == kReq && s.Meta.Name == "norn_edge_request_rate") {
 			per := kLog
 			if k == kReq {
@@ -83,6 +83,12 @@ func (m *model) collect() {
 			continue
 		}
 		n.hang(ev, m.cfg.MinBaseline)
+	}
+	pairs := m.pairLines()
+	for i, n := range m.nodes {
+		if ev := pairs[i]; ev != nil {
+			n.hang(ev, m.cfg.MinBaseline)
+		}
 	}
 	m.fromLinks()
 	m.fromAnomalies()

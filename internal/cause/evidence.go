@@ -181,13 +181,23 @@ func (c Config) scaleOf(k kind, m *telemetry.Series, b stats.Summary, sign float
 	return max(b.IQR()/1.349, math.Abs(tail)/1.96, floor, 1e-12)
 }
 
-// measure turns a series into evidence over the window w. load is the growth
-// of the entity's traffic (1 when unknown); requests is how many requests the
-// window held (0 when unknown). ok is false when the window holds no value.
-func (c Config) measure(s *Series, k kind, w span, load, requests float64) (*evidence, bool) {
+// traffic is what is known of an entity's requests.
+type traffic struct {
+	growth   float64 // in the window over usual, 1 when unknown
+	requests float64 // in the window, 0 when unknown
+	usual    float64 // a second, 0 when unknown
+}
+
+// measure turns a series into evidence over the window w. ok is false when the
+// window holds no value.
+func (c Config) measure(s *Series, k kind, w span, load traffic) (*evidence, bool) {
 	b := stats.Summarise(values(s.Baseline, always))
 	st := step(s)
-	x := mean(values(s.Window, span{w.from - st/2, w.to + st/2}))
+	in := values(s.Window, span{w.from - st/2, w.to + st/2})
+	x := mean(in)
+	if len(in) >= 3 && (k == kLat || k == kSelf || k == kNet) { // one slow request of few is not a slow service
+		x = min(x, 1.5*stats.Summarise(in).Median)
+	}
 	ev := &evidence{kind: k, meta: s.Meta, n: b.N, stat: statOf(s.Meta), scale: 1,
 		entity: s.Meta.Entity, instance: s.Meta.Instance, x: x, med: b.Median}
 	if math.IsNaN(x) {
@@ -196,14 +206,14 @@ func (c Config) measure(s *Series, k kind, w span, load, requests float64) (*evi
 	sign := k.sign(s.Meta)
 	ev.s = c.scaleOf(k, s.Meta, b, sign)
 	if k == kRes {
-		ev.scale = clip(load, 1, 3)
+		ev.scale = clip(load.growth, 1, 3)
 		ev.med *= ev.scale
 	}
-	if k == kErr && isRatio(s.Meta, b) && requests > 0 {
+	if k == kErr && isRatio(s.Meta, b) && load.requests > 0 {
 		p := max(b.Median, .002)
-		ev.s = math.Hypot(ev.s, math.Sqrt(p*(1-p)/requests))
+		ev.s = math.Hypot(ev.s, math.Sqrt(p*(1-p)/load.requests))
 	}
-	if k == kLog && requests > 0 { // Poisson error of a count
+	if k == kLog && load.requests > 0 { // Poisson error of a count
 		seconds := max(float64(w.to-w.from)/1000, 1)
 		ev.s = math.Hypot(ev.s, math.Sqrt(max(b.Median, 1/seconds)/seconds))
 	}
@@ -216,6 +226,11 @@ func (c Config) measure(s *Series, k kind, w span, load, requests float64) (*evi
 	ev.raw = ev.d
 	c.localJump(s, ev, w, st, sign)
 	ev.z = ev.d / ev.s
+	if k == kErr && ev.d > 0 && isRatio(s.Meta, b) && load.requests > 0 {
+		seen := float64(b.N) * float64(st) / 1000 * load.usual // requests that the baseline rests on
+		p := clip(max(mean(values(s.Baseline, always)), .002)+.5/(seen+1), .002, .9)
+		ev.z = min(ev.z, binomialZ(x*load.requests, load.requests, p))
+	}
 	ev.a = c.logistic(ev.z)
 	ev.onset = onsetOf(s, ev, w, sign)
 	return ev, true

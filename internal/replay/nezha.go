@@ -10,7 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/norn-aiops/norn/internal/normalize"
 	"github.com/norn-aiops/norn/internal/telemetry"
 )
 
@@ -133,10 +132,12 @@ func readNezhaFaults(raw []byte, day string) (out []Fault, issues []string, err 
 
 // nezhaService names the service of a pod: the Deployment's name.
 func nezhaService(pod string) string {
-	if !strings.Contains(pod, "-") {
-		return pod
+	parts := strings.Split(pod, "-")
+	n := len(parts)
+	if n >= 3 && len(parts[n-1]) == 5 && len(parts[n-2]) >= 6 && strings.ContainsAny(parts[n-2], "0123456789") {
+		return strings.Join(parts[:n-2], "-")
 	}
-	return normalize.ServiceOfPod(pod)
+	return pod
 }
 
 // recording opens the day's metrics (they are small) and lists its log and

@@ -155,7 +155,7 @@ type nezhaFeed struct {
 	files   []nezhaFile
 	logs    []telemetry.LogRecord
 	spans   []telemetry.Span
-	clock   int64
+	clock   int64 // T of the last item
 }
 
 func (f *nezhaFeed) bounds() (from, to int64) {
@@ -192,7 +192,10 @@ func (f *nezhaFeed) Next() (Item, error) {
 		if next == math.MaxInt64 {
 			return Item{}, io.EOF
 		}
-		f.clock = max(f.clock+1, next)
+		if next <= f.clock { // a record that is older than what went out comes late
+			next = f.clock + 10_000
+		}
+		f.clock = next
 		return f.take(next), nil
 	}
 }
@@ -201,8 +204,8 @@ func tenSeconds(t int64) int64 { return floorDiv(t+9_999, 10_000) * 10_000 }
 
 func (f *nezhaFeed) take(t int64) Item {
 	it := Item{T: t}
-	if len(f.metrics) > 0 && f.metrics[0].T == t {
-		it = f.metrics[0]
+	for len(f.metrics) > 0 && f.metrics[0].T <= t {
+		it.Samples = append(it.Samples, f.metrics[0].Samples...)
 		f.metrics = f.metrics[1:]
 	}
 	i := 0
