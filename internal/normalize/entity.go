@@ -78,11 +78,11 @@ func (l lookup) first(keys []string) string {
 // synonyms; Prometheus' job; function; Kubernetes workload (deployment,
 // stateful set, daemon set, job); ReplicaSet and pod name without the parts
 // that Kubernetes appended; Compose service and container name; the shipper's
-// own guess (service.type, journald identifier, unit); device; host; database,
-// queue and external names; network segment and zone. Syslog programs that
+// own guess (service.type, journald identifier, unit); device; database, queue
+// and external names; host; network segment and zone. Syslog programs that
 // belong to the operating system (kernel, cron, sshd...) count as the host.
 //
-// The instance of a service is its pod, else service.instance.id, else
+// The instance of a service, database, cache or queue is its pod, else service.instance.id, else
 // Prometheus' instance, else the container's id or name, else its host.
 func EntityOf(attrs []telemetry.Attr) (entity, instance telemetry.Entity) {
 	return identify(lookup{attrs, nil})
@@ -109,11 +109,13 @@ func identify(l lookup) (entity, instance telemetry.Entity) {
 	if v := l.first(deviceKeys); v != "" {
 		return telemetry.Entity{Kind: telemetry.KindDevice, Name: v}, telemetry.Entity{}
 	}
+	// in a resource these name the thing itself; in a record's own attributes
+	// they only tell what the record was doing when it was written
+	if e := dependencyOf(lookup{l[0], nil}); !e.IsZero() {
+		return e, instanceOf(l, "")
+	}
 	if host != "" {
 		return telemetry.Entity{Kind: telemetry.KindHost, Name: host}, telemetry.Entity{}
-	}
-	if e := dependencyOf(l); !e.IsZero() {
-		return e, telemetry.Entity{}
 	}
 	if v := l.first(segmentKeys); v != "" {
 		return telemetry.Entity{Kind: telemetry.KindSegment, Name: v}, telemetry.Entity{}

@@ -64,6 +64,8 @@ func EntityOfLabels(ls labels.Labels) (entity, peer, instance telemetry.Entity) 
 	switch entity.Kind {
 	case telemetry.KindService, telemetry.KindFunction:
 		return entity, dependencyOfLabels(ls), instanceOfLabels(ls)
+	case telemetry.KindDatabase, telemetry.KindCache, telemetry.KindQueue:
+		return entity, telemetry.Entity{}, instanceOfLabels(ls)
 	}
 	return entity, telemetry.Entity{}, telemetry.Entity{}
 }

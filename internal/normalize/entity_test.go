@@ -48,6 +48,7 @@ func TestSendersAttributesNameTheirEntity(t *testing.T) {
 		{"cache monitor", attrs("db.namespace", "0", "db.system", "redis", "server.address", "cache-1"), "cache/cache-1", ""},
 		{"SQLite file", attrs("db.namespace", "/var/lib/shop/orders.db", "db.system.name", "sqlite"), "database/orders.db", ""},
 		{"broker monitor", attrs("messaging.destination.name", "parcels", "messaging.system", "kafka"), "queue/parcels", ""},
+		{"watched cache", attrs("db.namespace", "sessions", "db.system.name", "redis", "host.name", "h", "service.instance.id", "cache-1"), "cache/sessions", "instance/cache-1"},
 		{"nobody", attrs("telemetry.sdk.name", "x"), "", ""},
 	} {
 		e, i := EntityOf(c.attrs)
@@ -80,6 +81,7 @@ func TestLabelsNameTheirEntity(t *testing.T) {
 		{"PostgreSQL exporter", labels.FromStrings("__name__", "pg_up", "job", "orders-db-exporter", "instance", "db:9187"), "database/orders-db", "", "instance/db:9187"},
 		{"Redis exporter", labels.FromStrings("__name__", "redis_connected_clients", "job", "redis", "instance", "r:9121"), "cache/redis", "", "instance/r:9121"},
 		{"client's database metric", labels.FromStrings("__name__", "db_client_operation_duration_seconds_count", "job", "shop/orders", "instance", "i", "db_namespace", "orders-db", "db_system_name", "sqlite"), "service/orders", "database/orders-db", "instance/i"},
+		{"watched queue", labels.FromStrings("__name__", "messaging_queue_length", "messaging_destination_name", "mails", "service_instance_id", "broker-1"), "queue/mails", "", "instance/broker-1"},
 		{"own series", labels.FromStrings("__name__", "norn_request_rate", "entity", "database/orders-db"), "database/orders-db", "", ""},
 		{"own edge", labels.FromStrings("__name__", "norn_edge_request_rate", "entity", "service/cart", "peer", "cache/redis"), "service/cart", "cache/redis", ""},
 		{"service graph connector", labels.FromStrings("__name__", "traces_service_graph_request_total", "client", "cart", "server", "pay", "job", "otel-collector"), "service/cart", "service/pay", ""},
