@@ -93,7 +93,7 @@ func (b *baseline) step(t int64, v, dt float64, f floorKind, frozen bool) residu
 		b.learnScale(x-mean, s, dt, mean)
 		b.learnLevel(x, day, haveDay, s, dt, bin)
 	}
-	b.fast += float32(math.Max(1/float64(b.n+1), math.Min(.2, dt/tauFast)) * (x - float64(b.fast)))
+	b.fast += float32(max(1/float64(b.n+1), min(.2, dt/tauFast)) * (x - float64(b.fast)))
 	b.last = float32(x)
 	if b.settle > 0 {
 		b.settle--
@@ -137,7 +137,7 @@ func (b *baseline) evidence(v float64, f floorKind) float64 {
 	if f != floorRatio || b.granule <= 0 || v <= 0 {
 		return 1e6
 	}
-	return 3 * math.Max(1, math.Round(v/float64(b.granule)))
+	return 3 * max(1, math.Round(v/float64(b.granule)))
 }
 
 // sparse reports that a count or ratio is zero most of the time: its shape
@@ -201,7 +201,7 @@ func (b *baseline) unshifted(x float64) float64 {
 	if b.negative {
 		return x - float64(b.shift)
 	}
-	return (x+b.offset)/math.Max(1+float64(b.shift), .1) - b.offset
+	return (x+b.offset)/max(1+float64(b.shift), .1) - b.offset
 }
 
 // unit is what one unit of shift changes at a profile's value of day.
@@ -209,7 +209,7 @@ func (b *baseline) unit(day float64) float64 {
 	if b.negative {
 		return 1
 	}
-	return math.Max(math.Max(day+b.offset, .3*(float64(b.level)+b.offset)), 1e-12)
+	return max(max(day+b.offset, .3*(float64(b.level)+b.offset)), 1e-12)
 }
 
 // turn exchanges the shifts when a weekend (UTC) begins or ends. The first
@@ -251,7 +251,7 @@ func (b *baseline) spread(mean float64) float64 {
 	if !b.daily || b.negative || lv <= 0 {
 		return 1
 	}
-	return clamp(math.Sqrt(math.Max(mean+b.offset, 0)/lv), .5, 2)
+	return clamp(math.Sqrt(max(mean+b.offset, 0)/lv), .5, 2)
 }
 
 // scale is the unit of the half-band above or below the expectation, with the
@@ -265,16 +265,16 @@ func (b *baseline) scale(above bool, mean, dt float64, f floorKind) float64 {
 	abs := math.Abs(mean + b.offset)
 	switch g := float64(b.granule); f {
 	case floorRatio:
-		s = math.Max(s, math.Max(.002, math.Sqrt(math.Max(abs, .002)*g)))
+		s = max(s, max(.002, math.Sqrt(max(abs, .002)*g)))
 	case floorCount:
-		dt = math.Max(dt, 1e-3)
-		s = math.Max(math.Max(s, .05*abs), math.Max(.25*g, .5*math.Sqrt(math.Max(abs, 1/dt)/dt)))
+		dt = max(dt, 1e-3)
+		s = max(max(s, .05*abs), max(.25*g, .5*math.Sqrt(max(abs, 1/dt)/dt)))
 	case floorRelative:
-		s = math.Max(math.Max(s, .05*abs), .25*g)
+		s = max(max(s, .05*abs), .25*g)
 	default:
-		s = math.Max(math.Max(s, .02*abs), .25*g)
+		s = max(max(s, .02*abs), .25*g)
 	}
-	return math.Max(s, 1e-6*(abs+math.Abs(b.offset))+1e-12)
+	return max(s, 1e-6*(abs+math.Abs(b.offset))+1e-12)
 }
 
 // rarity is the factor by which the scale of a side shrinks when hardly any
@@ -284,7 +284,7 @@ func rarity(share float64) float64 {
 	if share >= .5 {
 		return 1
 	}
-	return math.Sqrt(math.Sqrt(2 * math.Max(share, .005)))
+	return math.Sqrt(math.Sqrt(2 * max(share, .005)))
 }
 
 // learnScale moves the mean square of the residual's side. Large residuals
@@ -312,7 +312,7 @@ func (b *baseline) learnScale(r, s, dt, mean float64) {
 	case b.settle > 0:
 		limit, prior = 4, 4
 	}
-	a := math.Max(1/(float64(*n)+prior), math.Min(.1, dt/tauScale))
+	a := max(1/(float64(*n)+prior), min(.1, dt/tauScale))
 	s /= rarity(math.Abs(float64(b.share) - 1 + float64(above)))
 	r = clamp(r, -limit*s, limit*s) / b.spread(mean)
 	q := float64(*side)
@@ -326,24 +326,24 @@ func (b *baseline) learnScale(r, s, dt, mean float64) {
 // between the two expectations. Residuals are cut at four units.
 func (b *baseline) learnLevel(x, day float64, haveDay bool, s, dt float64, bin int) {
 	n := float64(b.n)
-	wide := 4 * math.Max(s, 1.25*float64(b.errLevel))
+	wide := 4 * max(s, 1.25*float64(b.errLevel))
 	if b.n < warmPoints {
 		wide = math.Inf(1)
 	}
 	level := float64(b.level)
 	if b.known && haveDay {
-		a := math.Max(1/(float64(b.compared)/math.Max(dt, 1)+1), math.Min(1, dt/tauCompare))
+		a := max(1/(float64(b.compared)/max(dt, 1)+1), min(1, dt/tauCompare))
 		rd := x - b.shifted(day)
-		b.errLevel += float32(a * (math.Min(math.Abs(x-level), wide) - float64(b.errLevel)))
-		b.errDay += float32(a * (math.Min(math.Abs(rd), wide) - float64(b.errDay)))
-		b.compared = float32(math.Min(float64(b.compared)+dt, tauCompare))
-		b.shift += float32(math.Min(1, dt/tauLevel) * clamp(rd, -wide, wide) / b.unit(day))
+		b.errLevel += float32(a * (min(math.Abs(x-level), wide) - float64(b.errLevel)))
+		b.errDay += float32(a * (min(math.Abs(rd), wide) - float64(b.errDay)))
+		b.compared = float32(min(float64(b.compared)+dt, tauCompare))
+		b.shift += float32(min(1, dt/tauLevel) * clamp(rd, -wide, wide) / b.unit(day))
 		b.shift = min(maxShift, max(-maxShift, b.shift))
 		b.choose()
 	}
-	b.level += float32(math.Max(1/(n+1), math.Min(1, dt/tauLevel)) * clamp(x-level, -wide, wide))
+	b.level += float32(max(1/(n+1), min(1, dt/tauLevel)) * clamp(x-level, -wide, wide))
 	c := float64(b.binN[bin])
-	a := math.Max(1/(c+1), math.Min(1, dt/tauProfile))
+	a := max(1/(c+1), min(1, dt/tauProfile))
 	p := float64(b.bins[bin])
 	if b.daily && b.known { // the profile learns its form, the shift today's height
 		x = b.unshifted(x)
@@ -403,9 +403,9 @@ func (b *baseline) adoptShift(shift float64) {
 	if b.negative {
 		other += shift - was
 	} else {
-		other = (1+other)*(1+shift)/math.Max(1+was, .1) - 1
+		other = (1+other)*(1+shift)/max(1+was, .1) - 1
 	}
 	b.shift, b.other = float32(shift), float32(clamp(other, -maxShift, maxShift))
 }
 
-func clamp(x, lo, hi float64) float64 { return math.Min(hi, math.Max(lo, x)) }
+func clamp(x, lo, hi float64) float64 { return min(hi, max(lo, x)) }

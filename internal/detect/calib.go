@@ -7,18 +7,21 @@ import (
 	"github.com/norn-aiops/norn/internal/stats"
 )
 
-// ringSize is how many block maxima a calibrator remembers.
+// ringSize is how many block maxima a ring remembers.
 const ringSize = 32
 
 // calibrator learns which scores are normal for one series and one member: it
 // keeps the largest score of each of the last blocks of time and derives the
 // score that a block exceeds with the wished probability.
 type calibrator struct {
-	ring  [ringSize]uint8 // block maxima, encoded
-	cur   float32         // maximum of the open block
-	limit float32         // the alarm's threshold, from the closed blocks
-	mu    float32         // location of the fitted law, for p-values
+	cur   float32 // maximum of the open block
+	limit float32 // the alarm's threshold, from the closed blocks
+	mu    float32 // location of the fitted law, for p-values
 }
+
+// ring holds the maxima of a calibrator's closed blocks, packed. It lies apart
+// from the calibrator because it is read once in hours.
+type ring [ringSize]uint8
 
 // blockClock is shared by the calibrators of one series. Blocks widen: they
 // begin with an hour; when the ring is full, pairs are merged and the length
@@ -46,36 +49,37 @@ func (b *blockClock) tick(t int64) (closed bool) {
 	return t-b.start >= int64(b.hours)*3600_000
 }
 
-// close stores every calibrator's block maximum, moves the clock on, and
-// renews the limits. bases are the least limits; perWeek the wished false
-// alarms a week.
-func (b *blockClock) close(t int64, cals []*calibrator, bases []float32, perWeek float64) {
-	for i, c := range cals {
-		c.ring[b.next] = encodeScore(min(c.cur, 4*c.limit), bases[i])
+// close stores every calibrator's block maximum in its ring, moves the clock
+// on, and renews the limits. bases are the least limits; perWeek the wished
+// false alarms a week.
+func (b *blockClock) close(t int64, cals *[memCount]calibrator, rings *[memCount]ring, bases [memCount]float32, perWeek float64) {
+	for i := range cals {
+		c := &cals[i]
+		rings[i][b.next] = encodeScore(min(c.cur, 4*c.limit), bases[i])
 		c.cur = 0
 	}
 	b.start = t
 	b.next = (b.next + 1) % ringSize
 	b.filled = min(b.filled+1, ringSize)
 	if b.filled == ringSize && b.hours < lastBlockHours {
-		for _, c := range cals {
-			c.halve(int(b.next))
+		for i := range rings {
+			rings[i].halve(int(b.next))
 		}
 		b.filled, b.next = ringSize/2, ringSize/2
 		b.hours *= 2
 	}
-	for i, c := range cals {
-		c.renew(int(b.filled), float64(b.hours), bases[i], perWeek)
+	for i := range cals {
+		cals[i].renew(rings[i][:b.filled], float64(b.hours), bases[i], perWeek)
 	}
 }
 
 // halve merges neighbours in time by their maximum, oldest first.
-func (c *calibrator) halve(oldest int) {
-	var out [ringSize]uint8
+func (r *ring) halve(oldest int) {
+	var out ring
 	for i := range ringSize / 2 {
-		out[i] = max(c.ring[(oldest+2*i)%ringSize], c.ring[(oldest+2*i+1)%ringSize])
+		out[i] = max(r[(oldest+2*i)%ringSize], r[(oldest+2*i+1)%ringSize])
 	}
-	c.ring = out
+	*r = out
 }
 
 // renew sets the limit to the largest of
@@ -87,9 +91,10 @@ func (c *calibrator) halve(oldest int) {
 //   - 1.15 times the third largest maximum (of few blocks, the largest): what
 //     came on three occasions lately is the series' habit (a nightly job),
 //     whatever the law says.
-func (c *calibrator) renew(filled int, hours float64, base float32, perWeek float64) {
-	var buf [ringSize]uint8
-	s := buf[:copy(buf[:], c.ring[:filled])]
+func (c *calibrator) renew(closed []uint8, hours float64, base float32, perWeek float64) {
+	var buf ring
+	filled := copy(buf[:], closed)
+	s := buf[:filled]
 	slices.Sort(s)
 	limit := base * (1 + float32(max(0, 12-filled))/12)
 	if filled > 0 {
@@ -105,14 +110,14 @@ func (c *calibrator) renew(filled int, hours float64, base float32, perWeek floa
 
 // blockP is the wished probability that one block of normal life exceeds the
 // limit.
-func blockP(perWeek, hours float64) float64 { return math.Min(.5, perWeek*hours/168) }
+func blockP(perWeek, hours float64) float64 { return min(.5, perWeek*hours/168) }
 
 // p is the probability that a block of normal life holds a score of s or
 // more, by the law (of packed scores) that has the location mu and gives the
 // limit its wished probability.
 func (c *calibrator) p(s, base float32, perWeek float64, hours uint8) float64 {
 	y := -math.Log(-math.Log1p(-blockP(perWeek, float64(max(hours, 1)))))
-	beta := math.Max((scoreCode(c.limit, base)-float64(c.mu))/y, .5)
+	beta := max((scoreCode(c.limit, base)-float64(c.mu))/y, .5)
 	return stats.Gumbel{Mu: float64(c.mu), Beta: beta}.Tail(scoreCode(s, base))
 }
 
@@ -123,10 +128,10 @@ func scoreCode(s, base float32) float64 { return 24 * math.Log2(1+float64(max(0,
 
 // encodeScore packs a score >= 0 into a byte.
 func encodeScore(s, base float32) uint8 {
-	return uint8(math.Min(255, math.Round(scoreCode(s, base))))
+	return uint8(min(255, math.Round(scoreCode(s, base))))
 }
 
 // decodeScore undoes scoreCode.
 func decodeScore(code float64, base float32) float32 {
-	return base * float32(math.Exp2(math.Min(code, 400)/24)-1)
+	return base * float32(math.Exp2(min(code, 400)/24)-1)
 }

@@ -64,20 +64,21 @@ type Scores struct {
 // goroutine at a time. Make it with NewDetector.
 type Detector struct {
 	opt    *Options
-	base   baseline
-	ratio  ratio
-	alarm  alarm
-	shape  *shape
-	warm   []float32 // points of the warm-up, nil afterwards
-	cal    [memCount]calibrator
-	clock  blockClock
-	t      int64 // Unix ms of the last point
+	shape  *shape // nil during the warm-up
+	t      int64  // Unix ms of the last point
 	z      [4]float32
 	slow   float32
 	pace   pace
 	run    run
+	clock  blockClock
+	cal    [memCount]calibrator
 	level  episode // of the residual
 	form   episode // of the shape
+	ratio  ratio
+	alarm  alarm
+	base   baseline
+	warm   []float32 // points of the warm-up, nil afterwards
+	rings  [memCount]ring
 	seenUp bool
 }
 
@@ -241,7 +242,5 @@ func (d *Detector) track(t int64, z float32) {
 }
 
 func (d *Detector) closeBlock(t int64) {
-	bases := memberBases()
-	cals := [memCount]*calibrator{&d.cal[0], &d.cal[1], &d.cal[2], &d.cal[3]}
-	d.clock.close(t, cals[:], bases[:], d.opt.PerWeek)
+	d.clock.close(t, &d.cal, &d.rings, memberBases(), d.opt.PerWeek)
 }

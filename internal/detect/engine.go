@@ -29,11 +29,13 @@ type Engine struct {
 	shards  [shardCount]shard
 	quiet   atomic.Int64 // Unix ms: nothing is raised for earlier points
 
-	count                                     atomic.Int64
-	notWatched, points, refused, late, opened atomic.Uint64
-	feedStopped                               atomic.Bool
-	tickMu                                    sync.Mutex
-	feedBack                                  int64 // Unix ms at which the feed came back; guarded by tickMu
+	count                             atomic.Int64
+	notWatched, refused, late, opened atomic.Uint64
+	feedStopped                       atomic.Bool
+
+	tickMu   sync.Mutex
+	feedBack int64 // Unix ms at which the feed came back; guarded by tickMu
+	lastTick int64 // Unix ms, 0 before the first; guarded by tickMu
 }
 
 // shard is one part of the series. Its lock is held for one point at a time
@@ -41,6 +43,7 @@ type Engine struct {
 type shard struct {
 	mu sync.Mutex
 	m  map[telemetry.SeriesID]*series
+	n  uint64   // points judged
 	_  [40]byte // keep shards on cache lines of their own
 }
 
@@ -51,6 +54,7 @@ type series struct {
 	level  *report // open anomalies, nil nearly always
 	form   *report
 	silent *report
+	gone   bool // silent for so long that it is no longer news
 	det    Detector
 }
 
@@ -93,8 +97,8 @@ func (e *Engine) Observe(p telemetry.Point) *ops.Anomaly {
 		e.late.Add(1)
 		return nil
 	}
-	s.meta, s.value = p.Series, p.V
-	e.points.Add(1)
+	s.meta, s.value, s.gone = p.Series, p.V, false
+	sh.n++
 	if s.silent == nil && s.level == nil && s.form == nil && s.det.level.kind == epNone && s.det.form.kind == epNone {
 		return nil
 	}
@@ -174,8 +178,14 @@ func (e *Engine) Active() []ops.Anomaly {
 
 // Stats gives the counters.
 func (e *Engine) Stats() Stats {
+	var points uint64
+	for i := range e.shards {
+		e.shards[i].mu.Lock()
+		points += e.shards[i].n
+		e.shards[i].mu.Unlock()
+	}
 	return Stats{
-		Watched: int(e.count.Load()), NotWatched: e.notWatched.Load(), Points: e.points.Load(),
+		Watched: int(e.count.Load()), NotWatched: e.notWatched.Load(), Points: points,
 		Refused: e.refused.Load(), Late: e.late.Load(), Opened: e.opened.Load(),
 		Active: len(e.Active()), FeedStopped: e.feedStopped.Load(),
 	}

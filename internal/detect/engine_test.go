@@ -281,21 +281,48 @@ func TestStateFitsInTwoKiB(t *testing.T) {
 	}
 }
 
+// BenchmarkObserve judges lives of all clean kinds side by side; young has
+// passed 65 points (the shape member still collects), warm 300.
 func BenchmarkObserve(b *testing.B) {
-	e, f := New(Config{}), newFleet(1000, 60)
-	f.play(e, 1000, nil)
-	vals := make([]float64, 1<<16)
-	for i := range vals {
-		vals[i], _ = f.lives[i%1000](f.now + 60*float64(i/1000))
+	for _, c := range []struct {
+		name         string
+		series, warm int
+	}{{"warm_1k", 1000, 300}, {"warm_20k", 20000, 300}, {"young_20k", 20000, 65}} {
+		b.Run(c.name, func(b *testing.B) { benchObserve(b, c.series, c.warm) })
 	}
-	now := int64(f.now * 1000)
-	b.ReportAllocs()
-	b.ResetTimer()
-	for i := 0; b.Loop(); i++ {
-		k := i % 1000
-		if k == 0 {
-			now += 60_000
+}
+
+func benchObserve(b *testing.B, n, warm int) {
+	kinds := cleanKinds()
+	vals := make([][2048]float64, len(kinds))
+	for k := range kinds {
+		life := kinds[k].make(rand.New(rand.NewPCG(1, uint64(k))), 60)
+		for i := range vals[k] {
+			vals[k][i], _ = life(60 * float64(i))
 		}
-		e.Observe(telemetry.Point{Series: f.metas[k], T: now, V: vals[(i/1000%65)*1000+k]})
+	}
+	e, f := New(Config{}), newFleet(n, 60)
+	now := int64(1.75e12)
+	round := func(r int) func(k int) {
+		now += 60_000
+		return func(k int) {
+			e.Observe(telemetry.Point{Series: f.metas[k], T: now, V: vals[k%len(kinds)][r%2048]})
+		}
+	}
+	for r := range warm {
+		one := round(r)
+		for k := range n {
+			one(k)
+		}
+	}
+	one, r := round(warm), warm
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		k := i % n
+		if k == 0 && i > 0 {
+			r++
+			one = round(r)
+		}
+		one(k)
 	}
 }

@@ -11,7 +11,7 @@ import (
 )
 
 // bandWidth is the half-width of the drawn band in units of the scale, at
-// least: the limit of the level test.
+// least; the limit of the level test widens it up to 1.7 times.
 const bandWidth = baseLevel
 
 // band gives the expectation at t by what is known now. The low end of a
@@ -23,15 +23,12 @@ func (d *Detector) band(t int64) ops.Band {
 	b := &d.base
 	bin, pos := dayBin(t)
 	mean, _, _ := b.expect(bin, pos)
-	dt, w := float64(d.pace.every), math.Max(bandWidth, float64(d.cal[memLevel].limit))
-	if d.clock.filled < 6 {
-		w = bandWidth
-	}
+	dt, w := float64(d.pace.every), clamp(float64(d.cal[memLevel].limit), bandWidth, 1.7*bandWidth)
 	out := ops.Band{T: t, Expected: mean + b.offset}
 	out.Low = out.Expected - w*b.scale(false, mean, dt, d.opt.floor)
 	out.High = out.Expected + w*b.scale(true, mean, dt, d.opt.floor)
 	if !b.negative {
-		out.Low = math.Max(0, out.Low)
+		out.Low = max(0, out.Low)
 	}
 	return out
 }

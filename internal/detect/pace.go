@@ -14,9 +14,9 @@ type pace struct {
 }
 
 const (
-	oddRun      = 8         // so many intervals in a row make a new usual one
-	fadeGap     = 3 * 86400 // seconds
-	intermitted = .2        // share of long gaps from which silence means nothing
+	oddRun      = 8          // so many intervals in a row make a new usual one
+	fadeGap     = 3 * 86400. // seconds
+	intermitted = .2         // share of long gaps from which silence means nothing
 )
 
 // see takes one interval in seconds. changed is true when the usual interval
@@ -58,7 +58,7 @@ func (p *pace) see(gap float64) (was float64, changed bool) {
 // happened three times.
 func (p *pace) keepLongest(gap float64) {
 	limit := p.limit()
-	p.longest *= float32(math.Exp(-math.Min(gap, fadeGap) / fadeGap))
+	p.longest *= float32(1 - min(gap, fadeGap/2)/fadeGap) // an exponential, for gaps that are short against it
 	if p.gaps > 20 && gap > limit {
 		if p.silences++; p.silences < 3 {
 			return
@@ -71,7 +71,7 @@ func (p *pace) keepLongest(gap float64) {
 // limit is the number of seconds without a point that counts as silence: four
 // intervals, or three times the longest gap of the last days.
 func (p *pace) limit() float64 {
-	return math.Max(4*float64(p.every), 3*float64(p.longest))
+	return max(4*float64(p.every), 3*float64(p.longest))
 }
 
 // judged says whether silence means anything: enough points, and few gaps.
@@ -89,5 +89,5 @@ func (d *Detector) arrive(t int64) float64 {
 	if was, changed := d.pace.see(gap); changed && d.base.n > oddRun {
 		d.base.interval(was, float64(d.pace.every))
 	}
-	return math.Min(gap, 10*float64(d.pace.every))
+	return min(gap, 10*float64(d.pace.every))
 }

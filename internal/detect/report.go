@@ -50,16 +50,34 @@ func (e *Engine) move(s *series, to **report, ep *episode, p telemetry.Point, sc
 	if r != nil && r.a.Ended != 0 {
 		r = nil // a new episode began before the old one's end could be told
 	}
+	sev := severity(s.meta, ep)
+	if ep.ended == endNone && e.nothingNew(r, ep, sev, p.T) {
+		return out
+	}
+	if ep.ended != endNone && (r == nil || !r.sent) { // it was never told
+		*to = nil
+		return out
+	}
 	if r == nil {
 		r = &report{a: newAnomaly(s.meta, ep.onset, ep.kind)}
 		*to = r
 	}
-	e.fill(r, s, ep, p, sc)
+	e.fill(r, s, ep, p, sc, sev)
 	out = e.tell(r, p.T, out)
 	if r.a.Ended != 0 && !r.due {
 		*to = nil
 	}
 	return out
+}
+
+// nothingNew is the cheap answer for nearly every point of an episode: it is
+// too weak to be told, or was told lately and has not grown.
+func (e *Engine) nothingNew(r *report, ep *episode, sev float64, now int64) bool {
+	if r == nil || !r.sent {
+		return sev < minSeverity || now < e.quiet.Load()
+	}
+	r.a.LastSeen = ep.seen
+	return !r.due && sev < r.sevSent+growth && now-r.lastSent < e.cfg.UpdateEvery
 }
 
 // tell decides whether an anomaly is to be sent now, and copies it when no
@@ -117,7 +135,7 @@ func anomalyID(id telemetry.SeriesID, onset int64, shape bool) string {
 }
 
 // fill writes what the episode and the newest point say into the anomaly.
-func (e *Engine) fill(r *report, s *series, ep *episode, p telemetry.Point, sc *Scores) {
+func (e *Engine) fill(r *report, s *series, ep *episode, p telemetry.Point, sc *Scores, sev float64) {
 	a := &r.a
 	a.LastSeen, a.Direction = ep.seen, telemetry.Direction(ep.dir)
 	if ep.ended != endNone {
@@ -125,7 +143,7 @@ func (e *Engine) fill(r *report, s *series, ep *episode, p telemetry.Point, sc *
 	}
 	a.Kind, a.Member = kindOf(ep)
 	a.Score = float64(ep.score)
-	a.Severity = max(a.Severity, severity(s.meta, ep))
+	a.Severity = max(a.Severity, sev)
 	a.P = s.det.cal[ep.member].p(ep.score, memberBases()[ep.member], s.det.opt.PerWeek, s.det.clock.hours)
 	if ep.kind == epDown {
 		a.P = 0
@@ -162,8 +180,8 @@ const minSeverity = .15
 // scale, how long it has lasted, and whether this is the way that hurts. A
 // spike stays under .35 and a novelty of shape under .45; a shift reaches 1.
 func severity(m *telemetry.Series, ep *episode) float64 {
-	size := 1 - math.Exp(-math.Max(0, float64(ep.size)-baseLevel)/6)
-	lasted := math.Min(1, float64(ep.points)/10)
+	size := 1 - math.Exp(-max(0, float64(ep.size)-baseLevel)/6)
+	lasted := min(1, float64(ep.points)/10)
 	var s float64
 	switch ep.kind {
 	case epDown:
@@ -171,9 +189,9 @@ func severity(m *telemetry.Series, ep *episode) float64 {
 	case epSpike:
 		s = .15 + .2*size
 	case epShape:
-		s = .2 + .25*math.Min(1, math.Max(0, float64(ep.score)-baseShape))
+		s = .2 + .25*min(1, max(0, float64(ep.score)-baseShape))
 	default:
-		s = .35 + .4*size + .25*lasted*math.Max(size, .5)
+		s = .35 + .4*size + .25*lasted*max(size, .5)
 	}
 	return s * weight(m, ep)
 }

@@ -10,7 +10,10 @@ import (
 
 func TestOneSeriesThatStopsIsSilentAndComesBack(t *testing.T) {
 	e, f := New(Config{}), newFleet(30, 10)
-	f.play(e, 200, nil)
+	for range 200 {
+		f.play(e, 1, nil)
+		e.Tick(int64(f.now * 1000))
+	}
 	stop := f.now
 	var opened []ops.Anomaly
 	for range 30 {

@@ -251,3 +251,34 @@ func TestAChangedIntervalRaisesNoStorm(t *testing.T) {
 		}
 	}
 }
+
+// Someone tries faults one after the other on the same service: the tenth must
+// be seen as the first was.
+func TestRepeatedFaultsAreNotTakenForHabits(t *testing.T) {
+	for _, c := range []struct {
+		kind   string
+		factor float64
+	}{{"lognormal latency", 4}, {"cpu", 2.5}, {"daily traffic", .3}, {"counts", 6}} {
+		st := begin(t, c.kind, 14, nil)
+		seen, worst := 0, 0
+		for range 12 {
+			st.play(10, nil)
+			st.got = nil
+			at := st.now
+			st.play(6, func(_ int, v float64) float64 { return v * c.factor })
+			told := 99
+			for _, a := range st.got {
+				if a.Kind == ops.AnomalyLevel {
+					told = min(told, int(math.Round((float64(a.LastSeen)/1000-at)/st.step))+1)
+				}
+			}
+			if told <= 6 {
+				seen, worst = seen+1, max(worst, told)
+			}
+		}
+		t.Logf("%s: %d of 12 faults of six points told as shifts, the slowest after %d points", c.kind, seen, worst)
+		if seen < 11 {
+			t.Errorf("%s: only %d of 12 faults were told as shifts", c.kind, seen)
+		}
+	}
+}

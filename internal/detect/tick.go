@@ -11,7 +11,9 @@ const (
 	feedShare  = .8 // share of overdue series from which the feed is taken as stopped
 	feedSeries = 10 // with fewer series no feed is taken as stopped
 	overdue    = 2.5
-	staleAfter = 10 * 60_000 // an anomaly ends this long (ms) after its last point, at least
+	pauseAfter = 2 * 60_000   // ms between two ticks from which the process was not there
+	goneAfter  = 6 * 3600_000 // ms after which a silence ends as "gone"
+	staleAfter = 10 * 60_000  // an anomaly ends this long (ms) after its last point, at least
 )
 
 // census counts how many series are overdue.
@@ -21,7 +23,9 @@ type census struct{ watched, overdue int }
 // opened, must be told again, or ended for lack of points. When more than
 // 80 % of the series that should have sent are overdue, the feed itself is
 // taken as stopped (Stats.FeedStopped) and no series is called silent; when it
-// comes back every series gets its own limit again before it is judged.
+// comes back, at the first Tick and after a pause of more than two minutes
+// between Ticks, every series gets its own limit again before it is judged. A
+// silence of six hours ends: the series is gone.
 // Series that were silent for longer than Forget are dropped.
 func (e *Engine) Tick(now int64) []ops.Anomaly {
 	e.tickMu.Lock()
@@ -38,14 +42,19 @@ func (e *Engine) Tick(now int64) []ops.Anomaly {
 func (e *Engine) judgeFeed(now int64) {
 	var c census
 	e.each(func(s *series) bool {
-		if p := &s.det.pace; p.judged() && s.silent == nil && now-s.det.t < e.cfg.Forget {
+		if p := &s.det.pace; p.judged() && s.silent == nil && !s.gone && now-s.det.t < e.cfg.Forget {
 			c.watched++
-			if float64(now-s.det.t) > 1000*math.Max(overdue*float64(p.every), 1.5*float64(p.longest)) {
+			if float64(now-s.det.t) > 1000*max(overdue*float64(p.every), 1.5*float64(p.longest)) {
 				c.overdue++
 			}
 		}
 		return true
 	})
+	// after a start, or a pause of the process, nobody could have sent
+	if e.lastTick == 0 || now-e.lastTick > pauseAfter {
+		e.feedBack = now
+	}
+	e.lastTick = now
 	stopped := c.watched >= feedSeries && float64(c.overdue) > feedShare*float64(c.watched)
 	if e.feedStopped.Swap(stopped) && !stopped {
 		e.feedBack = now
@@ -94,11 +103,17 @@ func (e *Engine) silence(s *series, now int64, out []ops.Anomaly) []ops.Anomaly 
 		s.silent.a.LastSeen = now
 		s.silent.a.Observed = float64(now-s.det.t) / 1000
 		s.silent.a.Severity = silenceSeverity(s, now)
-		return e.tellTick(s.silent, now, out)
+		if now-s.det.t < goneAfter {
+			return e.tellTick(s.silent, now, out)
+		}
+		s.silent.a.Ended = now
+		out = e.tellTick(s.silent, now, out)
+		s.silent, s.gone = nil, true
+		return out
 	}
 	limit := s.det.pace.limit()
 	since := max(s.det.t, e.feedBack)
-	if e.feedStopped.Load() || !s.det.pace.judged() || float64(now-since) <= 1000*limit {
+	if s.gone || e.feedStopped.Load() || !s.det.pace.judged() || float64(now-since) <= 1000*limit {
 		return out
 	}
 	// the first missing point is the onset
@@ -109,7 +124,7 @@ func (e *Engine) silence(s *series, now int64, out []ops.Anomaly) []ops.Anomaly 
 	a.Unit, a.LastSeen = "s", now
 	a.Observed, a.Expected, a.High = float64(now-s.det.t)/1000, float64(s.det.pace.every), limit
 	a.Score = a.Observed / limit
-	a.P = math.Min(1, e.cfg.Sensitivity/168)
+	a.P = min(1, e.cfg.Sensitivity/168)
 	a.Severity = silenceSeverity(s, now)
 	if e.quiet.Load() > now {
 		return out
@@ -121,8 +136,8 @@ func (e *Engine) silence(s *series, now int64, out []ops.Anomaly) []ops.Anomaly 
 // silenceSeverity grows from .4 to .7 with the length of the silence; a series
 // of one instance counts less than one of a whole service.
 func silenceSeverity(s *series, now int64) float64 {
-	over := float64(now-s.det.t) / (1000 * math.Max(s.det.pace.limit(), 1))
-	v := .4 + .3*(1-math.Exp(-math.Max(0, over-1)/3))
+	over := float64(now-s.det.t) / (1000 * max(s.det.pace.limit(), 1))
+	v := .4 + .3*(1-math.Exp(-max(0, over-1)/3))
 	if !s.meta.Instance.IsZero() {
 		v *= .8
 	}

@@ -18,6 +18,7 @@ func (s *series) walk(c *codec) {
 	}
 	walkMeta(s.meta, c)
 	c.f64(&s.value)
+	c.flag(&s.gone)
 	s.det.walk(c)
 	for _, r := range []**report{&s.level, &s.form, &s.silent} {
 		walkReport(r, c)
@@ -113,6 +114,9 @@ func (d *Detector) walk(c *codec) {
 	}
 	c.check(!ready || n == 0)
 	for i := range d.cal {
+		for j := range d.rings[i] {
+			c.u8(&d.rings[i][j])
+		}
 		d.cal[i].walk(c)
 	}
 	d.clock.walk(c)
@@ -190,9 +194,6 @@ func (s *shape) walk(c *codec) {
 }
 
 func (k *calibrator) walk(c *codec) {
-	for i := range k.ring {
-		c.u8(&k.ring[i])
-	}
 	c.f32(&k.cur, &k.limit, &k.mu)
 	c.check(k.limit > 0 && k.cur >= 0)
 }
