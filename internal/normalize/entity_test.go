@@ -140,6 +140,8 @@ func TestSignalsAndDirections(t *testing.T) {
 		{"up", labels.EmptyLabels(), "", false, telemetry.SignalUp, -1},
 		{"pg_up", labels.EmptyLabels(), "", false, telemetry.SignalUp, -1},
 		{"process_uptime_seconds", labels.EmptyLabels(), "s", false, telemetry.SignalOther, 0},
+		{"cache_hit_ratio", labels.EmptyLabels(), "1", false, telemetry.SignalSaturation, -1},
+		{"messaging_queue_refused_total", labels.EmptyLabels(), "", true, telemetry.SignalErrors, 1},
 		{"mirrors", labels.EmptyLabels(), "", false, telemetry.SignalOther, 0},
 	} {
 		if sig, dir := signalOf(c.name, c.ls, c.base, c.rate); sig != c.sig || dir != c.dir {

@@ -25,7 +25,8 @@ func signalOf(name string, ls labels.Labels, base string, rate bool) (telemetry.
 		if rate {
 			return telemetry.SignalTraffic, telemetry.BothBad
 		}
-		return telemetry.SignalOther, telemetry.DownBad
+		// not errors: the share is of what went well
+		return telemetry.SignalSaturation, telemetry.DownBad
 	case isErrorName(low) || isErrorLabels(ls):
 		return telemetry.SignalErrors, telemetry.UpBad
 	}
@@ -81,7 +82,7 @@ func isUpName(low string) bool {
 func isErrorName(low string) bool {
 	return hasWord(low, "error", "errors", "errs", "fail", "failed", "failure", "failures", "fails", "exception", "exceptions",
 		"timeouts", "rejected", "rejections", "dropped", "drop", "drops", "aborted", "aborts", "retries", "5xx", "panics", "oom",
-		"oom_events", "restarts", "deadlocks", "evicted", "unhealthy", "retransmits", "retranssegs", "deadletter", "dead_letter", "throttled")
+		"oom_events", "restarts", "deadlocks", "evicted", "unhealthy", "retransmits", "retranssegs", "refused", "denied", "lost", "overflow", "unreachable", "deadletter", "dead_letter", "throttled")
 }
 
 // isErrorLabels reports whether a label says that what is counted went wrong.
