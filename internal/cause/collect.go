@@ -64,6 +64,7 @@ func (m *model) collect() {
 		if !ok {
 			continue
 		}
+		m.name(ev)
 		if ofOperation(s.Meta) {
 			n.all = append(n.all, ev)
 			continue
@@ -87,6 +88,7 @@ func (m *model) collect() {
 	pairs := m.pairLines()
 	for i, n := range m.nodes {
 		if ev := pairs[i]; ev != nil {
+			m.name(ev)
 			n.hang(ev, m.cfg.MinBaseline)
 		}
 	}
@@ -109,6 +111,13 @@ func (m *model) hangLink(i, j int, ev *evidence) {
 	}
 	if l.ev[ev.kind] == nil || better(ev, l.ev[ev.kind]) {
 		l.ev[ev.kind] = ev
+	}
+}
+
+// name finds the words of a log template.
+func (m *model) name(ev *evidence) {
+	if ev.kind == kLog && ev.meta != nil {
+		ev.words = m.in.Templates[ev.meta.Labels.Get("template")]
 	}
 }
 

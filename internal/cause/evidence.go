@@ -49,7 +49,8 @@ type evidence struct {
 	instance telemetry.Entity
 	alone    bool // one of several instances stands out
 
-	perRequest bool // x and med are per request
+	perRequest bool   // x and med are per request
+	words      string // of the log template
 }
 
 // span is a closed interval of time in Unix milliseconds.
@@ -216,6 +217,9 @@ func (c Config) measure(s *Series, k kind, w span, load traffic) (*evidence, boo
 	if k == kLog && load.requests > 0 { // Poisson error of a count
 		seconds := max(float64(w.to-w.from)/1000, 1)
 		ev.s = math.Hypot(ev.s, math.Sqrt(max(b.Median, 1/seconds)/seconds))
+	}
+	if (k == kLat || k == kSelf) && load.requests > 0 { // few requests say little
+		ev.s *= math.Sqrt(1 + c.FewRequests/load.requests)
 	}
 	ev.low, ev.high = ev.med-1.96*ev.s, ev.med+1.96*ev.s
 	if sign == 0 {

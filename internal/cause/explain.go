@@ -295,11 +295,14 @@ func (m *model) impactOf(e, top float64) float64 {
 }
 
 // restingResources weakens saturation that hurts nobody: a rise that is sure
-// but small (full weight from half as much again), and more so while the
+// but small (full weight from half as much again, and from ten points of a hundred), and more so while the
 // entity's own latency and errors are watched and normal.
 func (n *node) restingResources() {
-	if ev := n.ev[kRes]; ev != nil && ev.med > 0 && ev.meta.Direction != telemetry.DownBad {
+	if ev := n.ev[kRes]; ev != nil && ev.med > 0 && ev.meta != nil && ev.meta.Direction != telemetry.DownBad {
 		n.imp[kRes] *= clip((ev.x/ev.med-1)/.5, .3, 1)
+		if ev.meta.Unit == "1" {
+			n.imp[kRes] *= clip((ev.x-ev.med)/.1, .2, 1)
+		}
 	}
 	watched, well := false, true
 	for _, k := range []kind{kLat, kErr} {

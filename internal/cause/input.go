@@ -23,6 +23,7 @@ type Input struct {
 	Series     []Series
 	Anomalies  []ops.Anomaly
 	Changes    []telemetry.Change
+	Templates  map[string]string // optional: text by the "template" label of log series, for sentences
 }
 
 // Config holds the constants of the method. The zero value of a field means
@@ -34,6 +35,7 @@ type Config struct {
 	ErrorFloor    float64 // smallest error scale of a failure share [0.002]
 	LatencyFloor  float64 // seconds [0.0005]
 	RatioFloor    float64 // of saturation series whose unit is 1 [0.005]
+	FewRequests   float64 // the error scale of latencies grows by sqrt(1 + this/requests) [8]
 	MinBaseline   int     // fewer samples than this make a new dependency [8]
 	Gate          float64 // score from which an entity may be a root [0.35]
 	MaxCauses     int     // roots reported [5]
@@ -55,6 +57,7 @@ func (c Config) WithDefaults() Config {
 	def(&c.ErrorFloor, .002)
 	def(&c.LatencyFloor, .0005)
 	def(&c.RatioFloor, .005)
+	def(&c.FewRequests, 8)
 	def(&c.Gate, .35)
 	def(&c.ChangeOdds, 3)
 	def(&c.SurgeFactor, 1.3)

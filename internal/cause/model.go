@@ -186,30 +186,52 @@ func (m *model) link(i, j int) *link {
 	return l
 }
 
+// rate is a sum of request rates over instances and label sets.
+type rate struct{ now, usual float64 }
+
 // load reads traffic first, because everything else is measured against it.
+// Series of one name add up (instances, status codes); of several names that
+// count the same requests the one that Norn makes itself wins, else the
+// largest.
 func (m *model) load() {
+	byName := map[int]map[string]rate{}
 	for i := range m.in.Series {
 		s := &m.in.Series[i]
 		if k, ok := kindOf(s.Meta); !ok || k != kReq || !isRequests(s.Meta) || ofOperation(s.Meta) {
 			continue
 		}
 		b := stats.Summarise(values(s.Baseline, always))
+		usual := b.Median
+		if avg := mean(values(s.Baseline, always)); usual < avg/3 { // now and then a request
+			usual = avg
+		}
 		st := step(s)
 		x := mean(values(s.Window, span{m.w.from - st/2, m.w.to + st/2}))
 		if math.IsNaN(x) {
 			continue
 		}
+		ni := m.add(s.Meta.Entity)
 		if !s.Meta.Peer.IsZero() {
-			i, j := m.add(s.Meta.Entity), m.add(s.Meta.Peer)
-			m.link(i, j).rate = x
+			m.link(ni, m.add(s.Meta.Peer)).rate = x
 			continue
 		}
-		n := m.nodes[m.add(s.Meta.Entity)]
-		if s.Meta.Instance.IsZero() && n.req > 0 && s.Meta.Name != "norn_request_rate" {
-			n.req, n.reqBase = max(n.req, x), max(n.reqBase, b.Median) // two counters of one thing
-			continue
+		if byName[ni] == nil {
+			byName[ni] = map[string]rate{}
 		}
-		n.req, n.reqBase = n.req+x, n.reqBase+b.Median
+		r := byName[ni][s.Meta.Name]
+		byName[ni][s.Meta.Name] = rate{r.now + x, r.usual + usual}
+	}
+	for ni, names := range byName {
+		n := m.nodes[ni]
+		best, ok := names["norn_request_rate"]
+		if !ok {
+			for _, r := range names {
+				if r.now > best.now || r.now == best.now && r.usual > best.usual {
+					best = r
+				}
+			}
+		}
+		n.req, n.reqBase = best.now, best.usual
 	}
 	for _, key := range m.sortedLinks() { // a callee without a counter of its own
 		if n := m.nodes[key[1]]; n.reqBase == 0 && m.links[key].rate > 0 {

@@ -109,6 +109,9 @@ func (ev *evidence) what(e telemetry.Entity) string {
 		if ev.text != "" {
 			return "new log line “" + shorten(ev.text, 80) + "”"
 		}
+		if ev.words != "" {
+			return fmt.Sprintf("the log line “%s” comes %s instead of %s", shorten(ev.words, 80), now, then)
+		}
 		if ev.x < ev.med {
 			return fmt.Sprintf("a usual log line comes %s instead of %s", now, then)
 		}
