@@ -116,21 +116,32 @@ func openPostgres(dbURL string) (*DB, error) {
 	return d, nil
 }
 
+// migrate brings the tables up to date. Of several processes that open a new
+// database, one makes the tables: PostgreSQL has a lock for that; with SQLite
+// the others fail, look again and find the work done.
 func (d *DB) migrate(ctx context.Context) error {
 	dir, err := fs.Sub(migrations, "migrations")
 	if err != nil {
 		return err
 	}
-	dialect := goose.DialectSQLite3
 	opts := []goose.ProviderOption{goose.WithDisableGlobalRegistry(true)}
 	if d.pg {
-		dialect = goose.DialectPostgres
 		locker, err := lock.NewPostgresSessionLocker()
 		if err != nil {
 			return err
 		}
-		opts = append(opts, goose.WithSessionLocker(locker))
+		return d.up(ctx, goose.DialectPostgres, dir, append(opts, goose.WithSessionLocker(locker)))
 	}
+	for attempt := 1; ; attempt++ {
+		err := d.up(ctx, goose.DialectSQLite3, dir, opts)
+		if err == nil || attempt == 20 || ctx.Err() != nil {
+			return err
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+func (d *DB) up(ctx context.Context, dialect goose.Dialect, dir fs.FS, opts []goose.ProviderOption) error {
 	p, err := goose.NewProvider(dialect, d.write, dir, opts...)
 	if err != nil {
 		return err
