@@ -26,8 +26,9 @@ const (
 	nKinds
 )
 
-// weight is the largest score that one kind of evidence can give alone.
-var weight = [nKinds]float64{kLat: 1, kErr: 1, kRes: .9, kReq: .3, kNet: 1, kLog: .6, kCalls: .5, kSelf: 1, kUp: .97, kAlert: .5, kOther: .3}
+// weight is the largest score that one kind of evidence can give alone. None
+// gives certainty, so that kinds which agree win over a single loud one.
+var weight = [nKinds]float64{kLat: .95, kErr: .95, kRes: .9, kReq: .3, kNet: .95, kLog: .7, kCalls: .5, kSelf: .95, kUp: .97, kAlert: .5, kOther: .3}
 
 // evidence is how far one series is from its baseline in the bad direction.
 type evidence struct {

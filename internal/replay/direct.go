@@ -79,6 +79,7 @@ func Direct(dir, format string, cfg cause.Config) (rep DirectReport, ok bool, er
 type table struct {
 	deriver *normalize.Deriver
 	series  map[telemetry.SeriesID]*tableSeries
+	pre     int64 // ms before a window that are its Pre, not baseline
 }
 
 type tableSeries struct {
@@ -119,6 +120,8 @@ func (t *table) cut(base func(int64) bool, window Interval, keep func(*telemetry
 			switch {
 			case p.T >= window.From && p.T <= window.To:
 				s.Window = append(s.Window, p)
+			case p.T < window.From && p.T >= window.From-t.pre:
+				s.Pre = append(s.Pre, p)
 			case base(p.T):
 				s.Baseline = append(s.Baseline, p)
 			}

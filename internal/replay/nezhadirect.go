@@ -52,6 +52,7 @@ func (d *nezhaDay) direct(cfg cause.Config) ([]Answer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", d.name, err)
 	}
+	t.pre = 60_000
 	faulty := func(ts int64) bool {
 		for _, f := range d.faults {
 			if ts >= f.Onset && ts <= f.Onset+nezhaFaultLength {
@@ -62,11 +63,11 @@ func (d *nezhaDay) direct(cfg cause.Config) ([]Answer, error) {
 	}
 	var out []Answer
 	for _, f := range d.faults {
-		w := Interval{f.Onset - 60_000, f.Onset + nezhaWindow + 10_000}
+		w := Interval{f.Onset, f.Onset + nezhaWindow + 10_000}
 		in := cause.Input{Onset: f.Onset, Now: w.To, View: g.AsOf(f.Onset + nezhaWindow)}
 		for _, s := range t.cut(func(ts int64) bool { return !faulty(ts) }, w, nil) {
 			if isOwn(s.Meta) { // between the recorded minutes there are no spans and lines, which is not a rate of 0
-				s.Baseline, s.Window = keepCovered(s.Baseline, covered), keepCovered(s.Window, covered)
+				s.Baseline, s.Pre, s.Window = keepCovered(s.Baseline, covered), keepCovered(s.Pre, covered), keepCovered(s.Window, covered)
 			}
 			in.Series = append(in.Series, s)
 		}
