@@ -323,7 +323,8 @@ func (b *baseline) learnScale(r, s, dt, mean float64) {
 }
 
 // learnLevel moves the level, the profile, the shift and the comparison
-// between the two expectations. Residuals are cut at four units.
+// between the two expectations. Residuals are cut at four units, for the level
+// and the shift at two.
 func (b *baseline) learnLevel(x, day float64, haveDay bool, s, dt float64, bin int) {
 	n := float64(b.n)
 	wide := 4 * max(s, 1.25*float64(b.errLevel))
@@ -337,11 +338,11 @@ func (b *baseline) learnLevel(x, day float64, haveDay bool, s, dt float64, bin i
 		b.errLevel += float32(a * (min(math.Abs(x-level), wide) - float64(b.errLevel)))
 		b.errDay += float32(a * (min(math.Abs(rd), wide) - float64(b.errDay)))
 		b.compared = float32(min(float64(b.compared)+dt, tauCompare))
-		b.shift += float32(min(1, dt/tauLevel) * clamp(rd, -wide, wide) / b.unit(day))
+		b.shift += float32(min(1, dt/tauLevel) * clamp(rd, -wide/2, wide/2) / b.unit(day))
 		b.shift = min(maxShift, max(-maxShift, b.shift))
 		b.choose()
 	}
-	b.level += float32(max(1/(n+1), min(1, dt/tauLevel)) * clamp(x-level, -wide, wide))
+	b.level += float32(max(1/(n+1), min(1, dt/tauLevel)) * clamp(x-level, -wide/2, wide/2))
 	c := float64(b.binN[bin])
 	a := max(1/(c+1), min(1, dt/tauProfile))
 	p := float64(b.bins[bin])

@@ -87,7 +87,7 @@ func (r *ring) halve(oldest int) {
 //   - the level that a block exceeds with probability perWeek / blocks a week,
 //     by a Gumbel law through the 50 % and 80 % quantile of the packed maxima
 //     (packing is logarithmic beyond base, because scores of skewed noise have
-//     heavy tails), but no more than twice the largest maximum;
+//     heavy tails), but no more than 1.8 times the largest maximum;
 //   - 1.15 times the third largest maximum (of few blocks, the largest): what
 //     came on three occasions lately is the series' habit (a nightly job),
 //     whatever the law says.
@@ -101,7 +101,7 @@ func (c *calibrator) renew(closed []uint8, hours float64, base float32, perWeek 
 		q50, q80 := float64(s[(filled-1)/2]), float64(s[(filled-1)*4/5])
 		g := stats.GumbelFit(q50, q80, .5)
 		level := decodeScore(g.Level(blockP(perWeek, hours)), base)
-		limit = max(limit, min(level, 2*decodeScore(float64(s[filled-1]), base)))
+		limit = max(limit, min(level, 1.8*decodeScore(float64(s[filled-1]), base)))
 		limit = max(limit, 1.15*decodeScore(float64(s[filled-1-min(2, filled/4)]), base))
 		c.mu = float32(g.Mu)
 	}

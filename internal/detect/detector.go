@@ -10,7 +10,7 @@ const maxAbs = 1e30
 // Limits that a member's score must reach at least, in units of the scale
 // (shape: of its calibrated score).
 const (
-	baseLevel = 3   // three of the last four points beyond
+	baseLevel = 2.8 // three of the last four points
 	baseSlow  = 1.5 // weighted mean of the last twenty points
 	baseSpike = 6   // one point
 	baseShape = .45
@@ -51,7 +51,7 @@ type Scores struct {
 	Expected float64 // in the series' unit
 	Scale    float64 // unit of the band's half on the value's side
 	Z        float32 // (value - Expected) / Scale
-	Level    float32 // third largest of the last four z, in the worse direction, signed
+	Level    float32 // how far three of the last four points lie off at least, signed
 	Slow     float32 // weighted mean of the last z
 	Shape    float32 // calibrated novelty of the sequence
 	Alarm    float32 // the shape member's alarm: Shape where it speaks, else 0
@@ -177,7 +177,7 @@ func (d *Detector) replay(fade float32) {
 func (d *Detector) test(t int64, s *Scores) {
 	d.z = [4]float32{s.Z, d.z[0], d.z[1], d.z[2]}
 	d.slow += .1 * (max(-6, min(6, s.Z)) - d.slow)
-	up, down := thirdLargest(d.z)
+	up, down := lasting(d.z)
 	s.Level, s.Slow = up, d.slow
 	if down > up {
 		s.Level = -down
@@ -202,26 +202,21 @@ func (d *Detector) test(t int64, s *Scores) {
 
 func (c *calibrator) see(v float32) { c.cur = max(c.cur, v) }
 
-// thirdLargest gives how far at least three of the four last points lie above,
-// and below, the expectation (negative when fewer do).
-func thirdLargest(z [4]float32) (up, down float32) {
+// lasting gives how far at least three of the four last points lie above, and
+// below, the expectation (negative when fewer do).
+func lasting(z [4]float32) (up, down float32) {
 	a, b := min(z[0], z[1]), max(z[0], z[1])
 	c, e := min(z[2], z[3]), max(z[2], z[3])
-	// a<=b, c<=e; the second smallest is the larger of the two minima or the
-	// smaller of the maxima, whichever is less; likewise for the other end.
-	up = min(max(a, c), min(b, e))
-	down = -max(min(b, e), max(a, c))
-	return up, down
+	// with a<=b and c<=e the second smallest of the four is
+	// min(max(a,c), min(b,e)), the second largest the max of the same two
+	x, y := max(a, c), min(b, e)
+	return min(x, y), -max(x, y)
 }
 
-// track remembers where the present stretch of deviating points began.
+// track remembers where the present stretch of deviating points began: beyond
+// half of the limit, one point excepted.
 func (d *Detector) track(t int64, z float32) {
-	dir := int8(0)
-	if z > 1.5 {
-		dir = 1
-	} else if z < -1.5 {
-		dir = -1
-	}
+	dir := side(z, max(1.5, .5*d.cal[memLevel].limit))
 	switch r := &d.run; {
 	case dir != 0 && dir == r.dir:
 		r.miss = 0
@@ -230,15 +225,21 @@ func (d *Detector) track(t int64, z float32) {
 	default:
 		r.dir, r.start, r.miss = dir, t, 0
 	}
-	slow := int8(0)
-	if d.slow > .5 {
-		slow = 1
-	} else if d.slow < -.5 {
-		slow = -1
-	}
+	slow := side(d.slow, max(.5, .4*d.cal[memSlow].limit))
 	if slow != d.run.slowDir {
 		d.run.slowDir, d.run.slowStart = slow, t
 	}
+}
+
+// side is 1 above edge, -1 below -edge, else 0.
+func side(v, edge float32) int8 {
+	switch {
+	case v > edge:
+		return 1
+	case v < -edge:
+		return -1
+	}
+	return 0
 }
 
 func (d *Detector) closeBlock(t int64) {

@@ -11,8 +11,8 @@ import (
 )
 
 // bandWidth is the half-width of the drawn band in units of the scale, at
-// least; the limit of the level test widens it up to 1.7 times.
-const bandWidth = baseLevel
+// least; a higher limit of the level test widens it up to 1.7 times.
+const bandWidth = 3
 
 // band gives the expectation at t by what is known now. The low end of a
 // series that was never negative is not negative.

@@ -10,11 +10,12 @@ import (
 // into short blocks, writes each block as symbols, and counts which n-grams of
 // symbols were never seen before. To that it adds the residual ratio (ratio).
 //
-// Design and constants: docs of the benchmark; the idea of weighing an unseen
-// word by how rarely unseen words come is Good (1953). The set of seen n-grams
-// is one Bloom filter with a single hash, which forgets at random when it is
-// fuller than fillLimit (Deng and Rafiei 2006, stable Bloom filters), so that
-// endless streams need no more memory.
+// The idea of weighing an unseen word by how rarely unseen words come is Good
+// (1953). The set of seen n-grams is one Bloom filter with a single hash, which
+// forgets at random when it is fuller than fillLimit (Deng and Rafiei 2006,
+// stable Bloom filters), so that endless streams need no more memory. The
+// constants were chosen on the Numenta Anomaly Benchmark, whose score is
+// therefore a figure of development, not of a hold-out.
 type shape struct {
 	filter [filterBits / 32]uint32
 	fill   uint16 // bits set
@@ -45,10 +46,10 @@ const (
 	nearMedian  = .06 // a value this near to the running median is the median
 )
 
-// newShape makes the member from the points of the warm-up, in order. floor is
-// what must be added to a value to give the true one (values are kept
-// relative to the series' first one): where zero lies decides how much room a
-// non-negative series has below its minimum.
+// newShape makes the member from the points of the warm-up, which must not be
+// empty. offset is what must be added to a value to give the true one (values
+// are kept relative to the series' first one): where zero lies decides how much
+// room a non-negative series has below its minimum.
 func newShape(warm []float32, offset float64) *shape {
 	s := &shape{size: uint16(max(1, len(warm)/shapeBlocks)), rng: 1}
 	used := warm[:len(warm)/int(s.size)*int(s.size)]
