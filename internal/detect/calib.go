@@ -83,7 +83,7 @@ func (r *ring) halve(oldest int) {
 }
 
 // renew sets the limit to the largest of
-//   - base, doubled while there are no blocks, falling to base at twelve;
+//   - base times baseFactor, doubled while there are no blocks, falling to base at twelve;
 //   - the level that a block exceeds with probability perWeek / blocks a week,
 //     by a Gumbel law through the 50 % and 80 % quantile of the packed maxima
 //     (packing is logarithmic beyond base, because scores of skewed noise have
@@ -96,7 +96,7 @@ func (c *calibrator) renew(closed []uint8, hours float64, base float32, perWeek 
 	filled := copy(buf[:], closed)
 	s := buf[:filled]
 	slices.Sort(s)
-	limit := base * (1 + float32(max(0, 12-filled))/12)
+	limit := base * baseFactor(perWeek) * (1 + float32(max(0, 12-filled))/12)
 	if filled > 0 {
 		q50, q80 := float64(s[(filled-1)/2]), float64(s[(filled-1)*4/5])
 		g := stats.GumbelFit(q50, q80, .5)
@@ -106,6 +106,13 @@ func (c *calibrator) renew(closed []uint8, hours float64, base float32, perWeek 
 		c.mu = float32(g.Mu)
 	}
 	c.limit = limit
+}
+
+// baseFactor lowers the least limits for a reader who wishes to see more, and
+// raises them for one who wishes to see less: by 15 % for every factor of ten
+// from the default of 0.02 false alarms a week, within .7 and 1.5.
+func baseFactor(perWeek float64) float32 {
+	return float32(clamp(1-.15*math.Log10(perWeek/.02), .7, 1.5))
 }
 
 // blockP is the wished probability that one block of normal life exceeds the

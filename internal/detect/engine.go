@@ -78,6 +78,7 @@ func (e *Engine) shard(id telemetry.SeriesID) *shard { return &e.shards[uint64(i
 // or a known one (same ID) that has grown, has not been reported for
 // UpdateEvery, or has ended. The caller owns the result. Points that are not
 // finite, or not after their series' last point, are counted and dropped.
+// p.Series is kept: it must not be changed afterwards.
 func (e *Engine) Observe(p telemetry.Point) *ops.Anomaly {
 	if p.Series == nil || math.IsNaN(p.V) || math.IsInf(p.V, 0) {
 		e.refused.Add(1)

@@ -148,7 +148,7 @@ func (e *Engine) fill(r *report, s *series, ep *episode, p telemetry.Point, sc *
 	if ep.kind == epDown {
 		a.P = 0
 	}
-	// what was observed at its height, until it is over
+	// the newest deviating value, with what was expected then
 	if ep.ended == endNone && ep.seen == p.T {
 		b := s.det.band(p.T)
 		a.Observed, a.Expected = p.V, sc.Expected
@@ -178,7 +178,7 @@ const minSeverity = .15
 
 // severity is 0..1 by evidence: how far the level lies outside in units of the
 // scale, how long it has lasted, and whether this is the way that hurts. A
-// spike stays under .35 and a novelty of shape under .45; a shift reaches 1.
+// spike stays under .34 and a novelty of shape under .45; a shift reaches 1.
 func severity(m *telemetry.Series, ep *episode) float64 {
 	size := 1 - math.Exp(-max(0, float64(ep.size)-baseLevel)/6)
 	lasted := min(1, float64(ep.points)/10)
@@ -187,7 +187,7 @@ func severity(m *telemetry.Series, ep *episode) float64 {
 	case epDown:
 		return .9
 	case epSpike:
-		s = .15 + .2*size
+		s = .15 + .18*size
 	case epShape:
 		s = .2 + .25*min(1, max(0, float64(ep.score)-baseShape))
 	default:

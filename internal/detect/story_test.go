@@ -282,3 +282,28 @@ func TestRepeatedFaultsAreNotTakenForHabits(t *testing.T) {
 		}
 	}
 }
+
+func TestSensitivityDecidesWhatIsSeen(t *testing.T) {
+	count := map[float64]int{}
+	for _, sens := range []float64{.0002, .02, 20} {
+		for seed := range uint64(5) {
+			e, r := New(Config{Sensitivity: sens}), rand.New(rand.NewPCG(seed, 2))
+			m := &telemetry.Series{ID: 1, Name: "mild", Signal: telemetry.SignalOther}
+			ids := map[string]bool{}
+			for i := range int64(6000) {
+				v := 100 + 10*r.NormFloat64()
+				if i > 4000 && i%500 < 6 {
+					v += 31 // a little over three units for six points
+				}
+				if a := e.Observe(telemetry.Point{Series: m, T: i * 60_000, V: v}); a != nil {
+					ids[a.ID] = true
+				}
+			}
+			count[sens] += len(ids)
+		}
+	}
+	t.Logf("anomalies by sensitivity: %v", count)
+	if !(count[.0002] < count[.02] && count[.02] < count[20]) {
+		t.Errorf("a higher sensitivity must show more: %v", count)
+	}
+}
