@@ -226,7 +226,7 @@ func (m *model) fromAnomalies() {
 			continue
 		}
 		ev := &evidence{entity: a.Entity, instance: a.Instance, n: m.cfg.MinBaseline, onset: a.Onset, anomaly: a.ID,
-			text: a.Text, x: a.Observed, med: a.Expected, low: a.Low, high: a.High, scale: 1}
+			text: a.Text, x: sane(a.Observed), med: sane(a.Expected), low: sane(a.Low), high: sane(a.High), scale: 1}
 		ev.z = m.cfg.Z0 + math.Log(clip(a.Severity, .01, .99)/(1-clip(a.Severity, .01, .99)))
 		switch {
 		case a.Kind == ops.AnomalySilence:
@@ -246,7 +246,7 @@ func (m *model) fromAnomalies() {
 			continue
 		default:
 			ev.kind, ev.a = anomalyKind(a), .8*clip(a.Severity, 0, 1)
-			ev.d = math.Abs(a.Observed - a.Expected)
+			ev.d = math.Abs(ev.x - ev.med)
 			ev.raw = ev.d
 			ev.meta = &telemetry.Series{ID: a.SeriesID, Name: a.Series, Expr: a.Expr, Entity: a.Entity, Signal: a.Signal, Unit: a.Unit}
 			if !a.Peer.IsZero() {
@@ -257,6 +257,14 @@ func (m *model) fromAnomalies() {
 		}
 		m.nodes[ni].hang(ev, m.cfg.MinBaseline)
 	}
+}
+
+// sane keeps numbers from outside within what is taken for a measurement.
+func sane(v float64) float64 {
+	if math.IsNaN(v) {
+		return 0
+	}
+	return clip(v, -absurd, absurd)
 }
 
 // label writes the anomaly's id on the evidence of its series.

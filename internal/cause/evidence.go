@@ -117,12 +117,15 @@ func (k kind) sign(s *telemetry.Series) float64 {
 func values(ss []telemetry.Sample, w span) []float64 {
 	out := make([]float64, 0, len(ss))
 	for _, s := range ss {
-		if s.T >= w.from && s.T <= w.to && !math.IsNaN(s.V) && !math.IsInf(s.V, 0) {
+		if s.T >= w.from && s.T <= w.to && math.Abs(s.V) < absurd {
 			out = append(out, s.V)
 		}
 	}
 	return out
 }
+
+// absurd bounds what is taken for a measurement; NaN and infinities are out too.
+const absurd = 1e30
 
 var always = span{math.MinInt64, math.MaxInt64}
 

@@ -35,7 +35,7 @@ func (m *model) calleesOf(p int, k kind) []int {
 			out = append(out, c)
 			continue
 		}
-		if k == kErr && n.usable(kLat) { // it can still explain by being slow
+		if k == kErr && (n.usable(kLat) || n.ev[kLog] != nil) { // it can still explain by being slow or wrong
 			out = append(out, c)
 		}
 		todo = append(todo, n.callees...)
@@ -113,6 +113,9 @@ func (m *model) share(p, c int, k kind, callers []int) float64 {
 		if lat := cn.ev[kLat]; lat != nil && lat.x > 3*lat.med {
 			f = max(f, .6*lat.a)
 		}
+	}
+	if log := cn.ev[kLog]; k == kErr && log != nil && log.a >= .8 { // wrong answers fail callers without failing themselves
+		f = max(f, .5*log.a)
 	}
 	return max(f, silent)
 }

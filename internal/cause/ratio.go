@@ -24,7 +24,7 @@ type counts map[int64]float64
 func bins(ss []telemetry.Sample, from int64, step int64, out counts) {
 	width := max(binWidth, step)
 	for _, p := range ss {
-		if math.IsNaN(p.V) || math.IsInf(p.V, 0) {
+		if !(math.Abs(p.V) < absurd) {
 			continue
 		}
 		b := (p.T - from) / width

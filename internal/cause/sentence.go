@@ -121,6 +121,9 @@ func (ev *evidence) what(e telemetry.Entity) string {
 }
 
 func logName(ev *evidence) string {
+	if ev.meta == nil {
+		return "a new line"
+	}
 	if s := ev.meta.Labels.Get("severity"); s != "" {
 		return s
 	}

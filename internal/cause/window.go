@@ -21,7 +21,7 @@ func (c Config) run(s *Series, k kind) (w span, peak float64, ok bool) {
 	z := make([]float64, 0, len(s.Window))
 	t := make([]int64, 0, len(s.Window))
 	for _, p := range s.Window {
-		if math.IsNaN(p.V) || math.IsInf(p.V, 0) {
+		if !(math.Abs(p.V) < absurd) {
 			continue
 		}
 		d := sign * (p.V - b.Median)
