@@ -184,6 +184,9 @@ func (d *demo) run(ctx context.Context) error {
 	return d.withShop(ctx, d.o.OTLP, "starting the shop", d.direct)
 }
 
+// openAfter is how long the shop stays empty after its last process started.
+const openAfter = 2 * time.Second
+
 // withShop runs f while the shop is up and visited, and takes the shop down.
 func (d *demo) withShop(ctx context.Context, otlp, phase string, f func(context.Context, *processes, *users) error) error {
 	conf := shop.Config{OTLP: otlp, Dir: d.dir, Seed: d.o.Seed, MetricMS: int(d.o.MetricInterval.Milliseconds())}
@@ -203,7 +206,12 @@ func (d *demo) withShop(ctx context.Context, otlp, phase string, f func(context.
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	defer cancel()
-	wg.Go(func() { us.Run(ctx) })
+	wg.Go(func() {
+		// Visitors come when the processes have recovered from starting.
+		if pause(ctx, openAfter) {
+			us.Run(ctx)
+		}
+	})
 	wg.Go(func() { ps.Watch(ctx) })
 	return f(ctx, ps, us)
 }

@@ -91,7 +91,7 @@ func (ps *processes) Up(ctx, hold context.Context, progress func(float64)) error
 		}
 	}()
 	var names []string
-	for i := range ps.plan.Services {
+	for i := len(ps.plan.Services) - 1; i >= 0; i-- { // stores first, the frontend last
 		names = append(names, ps.plan.Services[i].InstanceNames()...)
 	}
 	for i, name := range names {

@@ -168,7 +168,7 @@ func TestPastComesBeforeTheLiveShop(t *testing.T) {
 	defer cancel()
 	done := make(chan error, 1)
 	go func() {
-		done <- Run(ctx, Options{OTLP: rec.addr, API: api.URL, Rate: 20, Out: out, Seed: 1, MeasureFor: time.Second, History: 24 * time.Hour, MetricInterval: time.Second,
+		done <- Run(ctx, Options{OTLP: rec.addr, API: api.URL, Rate: 20, Out: out, Seed: 1, MeasureFor: 3 * time.Second, History: 24 * time.Hour, MetricInterval: time.Second,
 			Calibrate: func(ctx context.Context, run func(context.Context, string, string) error) error {
 				return run(ctx, scratch.addr, api.URL)
 			},

@@ -80,7 +80,6 @@ const (
 	OnService  TargetKind = "service"
 	OnInstance TargetKind = "instance"
 	OnEdge     TargetKind = "edge"
-	OnDatabase TargetKind = "database"
 	OnUsers    TargetKind = "users"
 )
 
@@ -89,7 +88,7 @@ type Target struct {
 	Kind     TargetKind
 	Service  string // whose processes are affected; the caller, for an edge
 	Instance string // only this one, "" for all
-	Peer     string // callee of an edge, or the database
+	Peer     string // callee of an edge
 }
 
 // Resolved returns the target as resolved by [Parse].
@@ -156,6 +155,12 @@ func (f *Fault) Touches(service, instance string, t time.Duration) (Effect, bool
 			e.Peer = tg.Service
 			return e, service != tg.Service
 		}
+	case SlowQuery:
+		// However it is named, it is the database that works too much.
+		if tg.Kind == OnEdge {
+			e.Peer = ""
+			return e, tg.Peer == service
+		}
 	}
 	return e, tg.Service == service && (tg.Instance == "" || tg.Instance == instance)
 }
@@ -184,13 +189,7 @@ func (s *Spec) Truths() []telemetry.Entity {
 func (s *Spec) IsFault() bool { return len(s.Truths()) > 0 }
 
 func (f *Fault) truth() telemetry.Entity {
-	switch f.target.Kind {
-	case OnDatabase:
-		return telemetry.Entity{Kind: telemetry.KindDatabase, Name: f.target.Peer}
-	case OnEdge:
-		if f.Kind == SlowQuery {
-			return telemetry.Entity{Kind: telemetry.KindDatabase, Name: f.target.Peer}
-		}
+	if f.target.Kind == OnEdge {
 		return entityOf(f.target.Peer)
 	}
 	return entityOf(f.target.Service)

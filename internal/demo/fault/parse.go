@@ -161,7 +161,7 @@ type rule struct {
 
 func ruleOf(k Kind) (rule, bool) {
 	processes := []TargetKind{OnService, OnInstance}
-	anywhere := []TargetKind{OnService, OnInstance, OnEdge, OnDatabase}
+	anywhere := []TargetKind{OnService, OnInstance, OnEdge}
 	switch k {
 	case Latency:
 		return rule{anywhere, 0.3, 0.001, 10, "seconds"}, true
@@ -178,7 +178,7 @@ func ruleOf(k Kind) (rule, bool) {
 	case QueueFull, CacheBad:
 		return rule{processes, 0.9, 0.01, 1, "share"}, true
 	case SlowQuery:
-		return rule{[]TargetKind{OnDatabase, OnEdge}, 0.25, 0.001, 2, "seconds"}, true
+		return rule{anywhere, 0.25, 0.001, 2, "seconds"}, true
 	case Surge:
 		return rule{[]TargetKind{OnUsers}, 2.5, 0.1, 6, "factor"}, true
 	case NetworkDelay:
@@ -278,9 +278,6 @@ func resolve(text string, kind Kind, p *plan.Plan) (Target, error) {
 	if s, ok := p.InstanceOf(name); ok {
 		return Target{Kind: OnInstance, Service: s.Name, Instance: name}, nil
 	}
-	if s, ok := p.DatabaseOwner(name); ok {
-		return Target{Kind: OnDatabase, Service: s.Name, Peer: name}, nil
-	}
 	return Target{}, fmt.Errorf("%q is nothing in the shop; there are %s", text, nameList(p))
 }
 
@@ -297,10 +294,14 @@ func bare(s string) string {
 
 // fits checks that the target can suffer the fault: a stall needs a worker.
 func fits(k Kind, tg Target, p *plan.Plan) error {
-	s, _ := p.Service(tg.Service)
+	name := tg.Service
+	if k == SlowQuery && tg.Kind == OnEdge {
+		name = tg.Peer
+	}
+	s, ok := p.Service(name)
 	need := func(role plan.Role, what string) error {
-		if s.Role != role {
-			return fmt.Errorf("%s needs %s, %s is none", k, what, tg.Service)
+		if !ok || s.Role != role {
+			return fmt.Errorf("%s needs %s, %s is none", k, what, name)
 		}
 		return nil
 	}
@@ -311,13 +312,11 @@ func fits(k Kind, tg Target, p *plan.Plan) error {
 		return need(plan.RoleQueue, "the queue ("+plan.QueueName+")")
 	case CacheBad:
 		return need(plan.RoleCache, "the cache ("+plan.Cache+")")
-	case Latency, Error:
-		if s.Role == plan.RoleQueue {
-			return fmt.Errorf("%s cannot be done to the queue", k)
-		}
 	case SlowQuery:
-		if !slices.Contains(s.Databases, tg.Peer) {
-			return fmt.Errorf("slow_query needs a database, %s is none", tg.Peer)
+		return need(plan.RoleDB, "a database ("+plan.OrdersDB+", "+plan.CatalogDB+")")
+	case Latency, Error:
+		if tg.Kind != OnEdge && s.Role == plan.RoleQueue {
+			return fmt.Errorf("%s cannot be done to the queue", k)
 		}
 	}
 	return nil
@@ -327,7 +326,6 @@ func nameList(p *plan.Plan) string {
 	var out []string
 	for i := range p.Services {
 		out = append(out, p.Services[i].Name)
-		out = append(out, p.Services[i].Databases...)
 	}
 	return strings.Join(out, ", ")
 }

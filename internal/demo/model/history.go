@@ -178,7 +178,7 @@ func (g *Generator) ours(ls labels.Labels) bool {
 func steady(d store.SeriesData, windows int) bool {
 	name := d.Labels.Get(labels.MetricName)
 	switch {
-	case strings.HasPrefix(d.Labels.Get("http_response_status_code"), "5"), name == "norn_log_template_rate":
+	case strings.HasPrefix(d.Labels.Get("http_response_status_code"), "5"):
 		return false
 	case name == "norn_log_rate" && d.Labels.Get("severity") != "info":
 		return false

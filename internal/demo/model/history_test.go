@@ -110,7 +110,7 @@ func TestPastHasTheLiveLabels(t *testing.T) {
 		k := d.Labels.String()
 		name := d.Labels.Get(labels.MetricName)
 		want := !strings.Contains(k, `"500"`) && !strings.Contains(k, `severity="error"`) &&
-			name != "norn_log_template_rate" && name != "norn_ingest_items_total" && name != "node_load1"
+			name != "norn_ingest_items_total" && name != "node_load1"
 		if _, ok := got[k]; ok != want {
 			t.Errorf("%s in the past: %v, want %v", k, ok, want)
 		}

@@ -163,13 +163,38 @@ func (g *Generator) latency(d store.SeriesData, drv driver, prior float64, shift
 		}
 	}
 	sigma := math.Sqrt(sum / float64(weight+len(vs)))
-	return func(w *world, _ float64) float64 {
+	mood := wander{sigma: 0.06, last: 900}
+	return func(w *world, dt float64) float64 {
+		slow := mood.next(w, dt)
 		if len(drv.uses) > 0 && w.now(drv) < 1 {
 			return math.NaN()
 		}
 		s := math.Min(0.6, math.Hypot(0.02, sigma/math.Sqrt(math.Max(1, w.now(drv)))))
-		return m * math.Exp(shift(w)+s*clip(w.rnd.NormFloat64(), 3.5))
+		if w.rnd.Float64() < hiccups {
+			s *= 2.5
+		}
+		return m*math.Exp(shift(w)+slow+s*clip(w.rnd.NormFloat64(), 3.5)) + jitter*math.Abs(w.rnd.NormFloat64())
 	}
+}
+
+// hiccups is the share of windows in which a busy machine makes durations
+// stray more than usual; jitter is the delay, in seconds, that its scheduler
+// adds to all of them. A measurement of a minute cannot show either well.
+const (
+	hiccups = 0.03
+	jitter  = 25e-6
+)
+
+// wander is a slow noise that remembers: normal with standard deviation sigma,
+// forgotten over last seconds.
+type wander struct {
+	sigma, last, now float64
+}
+
+func (x *wander) next(w *world, dt float64) float64 {
+	keep := math.Exp(-dt / x.last)
+	x.now = x.now*keep + x.sigma*math.Sqrt(1-keep*keep)*w.rnd.NormFloat64()
+	return x.now
 }
 
 // counter makes a cumulative count that moves with the requests.
@@ -215,16 +240,15 @@ func (g *Generator) processor(d store.SeriesData, drv driver) func(*world, float
 // memory makes resident memory: a level that wanders by a few per cent over
 // hours.
 func memory(vs []float64) func(*world, float64) float64 {
-	m, slow := median(vs), 0.0
+	m, mood := median(vs), wander{sigma: 0.05, last: 3600}
 	return func(w *world, dt float64) float64 {
-		keep := math.Exp(-dt / 3600)
-		slow = slow*keep + 0.03*math.Sqrt(1-keep*keep)*w.rnd.NormFloat64()
-		return math.Round(m * math.Exp(slow+0.008*clip(w.rnd.NormFloat64(), 3)))
+		return math.Round(m * math.Exp(mood.next(w, dt)+0.01*clip(w.rnd.NormFloat64(), 3)))
 	}
 }
 
-// gauge makes any other level: whole numbers as they were seen, others around
-// their median with the spread that was seen.
+// gauge makes any other level: constants stay, small whole numbers are drawn
+// from those that were seen, others go around their median with the spread
+// that was seen and a slow wander of a twentieth.
 func gauge(vs []float64) func(*world, float64) float64 {
 	m, sd, lo := median(vs), deviation(vs), slices.Min(vs)
 	whole := true
@@ -232,13 +256,14 @@ func gauge(vs []float64) func(*world, float64) float64 {
 		whole = whole && v == math.Trunc(v)
 	}
 	switch {
-	case sd == 0:
+	case sd == 0 && m < 12:
 		return func(*world, float64) float64 { return m }
 	case whole && m < 12:
 		return func(w *world, _ float64) float64 { return vs[w.rnd.IntN(len(vs))] }
 	}
-	return func(w *world, _ float64) float64 {
-		v := m + sd*clip(w.rnd.NormFloat64(), 3.5)
+	mood := wander{sigma: 0.05 * math.Abs(m), last: 1800}
+	return func(w *world, dt float64) float64 {
+		v := m + mood.next(w, dt) + sd*clip(w.rnd.NormFloat64(), 3.5)
 		if lo >= 0 {
 			v = math.Max(0, v)
 		}
@@ -251,7 +276,7 @@ func gauge(vs []float64) func(*world, float64) float64 {
 
 func isCounter(name string) bool {
 	for _, s := range []string{"_total", "_count", "_sum", "_bucket"} {
-		if strings.HasSuffix(name, s) && name != "go_goroutine_count" && !strings.HasSuffix(name, "connection_count") {
+		if strings.HasSuffix(name, s) && name != "go_goroutine_count" {
 			return true
 		}
 	}

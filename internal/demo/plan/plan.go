@@ -20,6 +20,7 @@ const (
 	RoleWorker  Role = "worker"  // consumes the queue, traced
 	RoleCache   Role = "cache"   // seen through its callers' spans, sends metrics only
 	RoleQueue   Role = "queue"   // seen through producers and consumers, sends metrics only
+	RoleDB      Role = "db"      // a database server, seen through its clients' spans, sends metrics only
 )
 
 // Service is one service of the shop. Its instances are named Name-1, Name-2...
@@ -29,7 +30,6 @@ type Service struct {
 	Instances int
 	Version   string
 	Ops       []Op
-	Databases []string // SQLite databases that live in this service's process
 }
 
 // InstanceNames lists the service's instances in order.
@@ -119,16 +119,6 @@ func (p *Plan) Op(service, route string) (*Op, bool) {
 func (p *Plan) InstanceOf(instance string) (*Service, bool) {
 	for i := range p.Services {
 		if slices.Contains(p.Services[i].InstanceNames(), instance) {
-			return &p.Services[i], true
-		}
-	}
-	return nil, false
-}
-
-// DatabaseOwner tells in which service's process a database lives.
-func (p *Plan) DatabaseOwner(db string) (*Service, bool) {
-	for i := range p.Services {
-		if slices.Contains(p.Services[i].Databases, db) {
 			return &p.Services[i], true
 		}
 	}

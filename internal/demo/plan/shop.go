@@ -12,7 +12,7 @@ const (
 )
 
 // Shop returns the plan of the demo's shop: ten services that call each
-// other, a cache, a broker and two SQLite databases. The value is fresh; the
+// other, a cache, a broker and two servers of SQLite databases. The value is fresh; the
 // caller may change it.
 func Shop() *Plan {
 	return &Plan{
@@ -27,6 +27,8 @@ func Shop() *Plan {
 			{Name: Worker, Role: RoleWorker, Instances: 1, Version: "1.2.0", Ops: []Op{
 				{Method: "process", Path: QueueName, Wait: 0.012, CPU: 0.0004, Log: "confirmation sent"},
 			}},
+			{Name: OrdersDB, Role: RoleDB, Instances: 1, Version: "3.54.1"},
+			{Name: CatalogDB, Role: RoleDB, Instances: 1, Version: "3.54.1"},
 			{Name: Cache, Role: RoleCache, Instances: 1, Version: "7.2.5"},
 			{Name: Broker, Role: RoleQueue, Instances: 1, Version: "3.13.0"},
 		},
@@ -54,7 +56,7 @@ func frontend() Service {
 }
 
 func catalog() Service {
-	return Service{Name: "catalog", Role: RoleService, Instances: 1, Version: "1.14.2", Databases: []string{CatalogDB}, Ops: []Op{
+	return Service{Name: "catalog", Role: RoleService, Instances: 1, Version: "1.14.2", Ops: []Op{
 		{Method: "GET", Path: "/products", Wait: 0.002, CPU: 0.0006, Log: "product list read", Steps: []Step{
 			{Kind: StepGet, To: Cache, Key: "list", Share: 1, Miss: []Step{{Kind: StepQuery, To: CatalogDB, Key: "list", Share: 1}}},
 		}},
@@ -91,7 +93,7 @@ func recommendations() Service {
 }
 
 func orders() Service {
-	return Service{Name: "orders", Role: RoleService, Instances: 1, Version: "4.0.2", Databases: []string{OrdersDB}, Ops: []Op{
+	return Service{Name: "orders", Role: RoleService, Instances: 1, Version: "4.0.2", Ops: []Op{
 		{Method: "POST", Path: "/orders/{id}", Wait: 0.003, CPU: 0.0006, Log: "order accepted", Steps: []Step{
 			call("inventory", "POST /reservations/{id}"),
 			call("payment", "POST /payments"),

@@ -224,7 +224,7 @@ func messaging(queue, op string) []attribute.KeyValue {
 // consumer span that continues the producer's trace.
 func (n *node) consume(ctx context.Context) {
 	for ctx.Err() == nil {
-		if n.stalled() {
+		if n.stalled() || !n.net.knows(plan.Broker) {
 			if sleep(ctx, 0.1) != nil {
 				return
 			}

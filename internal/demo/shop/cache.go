@@ -59,10 +59,6 @@ func (c *cacheServer) watch() error {
 	if err != nil {
 		return err
 	}
-	size, err := m.Int64ObservableGauge("cache.entries", metric.WithUnit("{entry}"), metric.WithDescription("Entries held."))
-	if err != nil {
-		return err
-	}
 	_, err = m.RegisterCallback(func(_ context.Context, o metric.Observer) error {
 		c.mu.Lock()
 		defer c.mu.Unlock()
@@ -70,9 +66,8 @@ func (c *cacheServer) watch() error {
 			o.ObserveFloat64(ratio, float64(c.hits)/float64(n))
 		}
 		c.hits, c.misses = 0, 0
-		o.ObserveInt64(size, int64(len(c.entries)))
 		return nil
-	}, ratio, size)
+	}, ratio)
 	return err
 }
 

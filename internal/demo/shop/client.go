@@ -54,6 +54,13 @@ func (c *clients) setPeers(peers map[string][]string) {
 	c.bal.peers = peers
 }
 
+// knows reports whether any address of the service is known yet.
+func (c *clients) knows(service string) bool {
+	c.bal.mu.Lock()
+	defer c.bal.mu.Unlock()
+	return len(c.bal.peers[service]) > 0
+}
+
 func (c *clients) client(service string) *http.Client {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -51,25 +51,6 @@ func watchProcess(m metric.Meter, mark ...attribute.KeyValue) error {
 	return err
 }
 
-// watchPool reports a database's connections by state.
-func watchPool(m metric.Meter, db *database) error {
-	g, err := m.Int64ObservableGauge("db.client.connection.count", metric.WithUnit("{connection}"),
-		metric.WithDescription("Connections of the pool by state."))
-	if err != nil {
-		return err
-	}
-	name := attribute.String("db.client.connection.pool.name", db.name)
-	idle := metric.WithAttributes(name, attribute.String("db.client.connection.state", "idle"))
-	used := metric.WithAttributes(name, attribute.String("db.client.connection.state", "used"))
-	_, err = m.RegisterCallback(func(_ context.Context, o metric.Observer) error {
-		st := db.sql.Stats()
-		o.ObserveInt64(g, int64(st.Idle), idle)
-		o.ObserveInt64(g, int64(st.InUse), used)
-		return nil
-	}, g)
-	return err
-}
-
 // cpuTime is the processor time that the process has used, user and system.
 func cpuTime() time.Duration {
 	var ru syscall.Rusage

@@ -116,7 +116,7 @@ func (n *node) step(ctx context.Context, st *plan.Step, req request, got map[str
 	case plan.StepSet:
 		n.cacheSet(ctx, st, req, fmt.Appendf(nil, `[%q]`, req.id))
 	case plan.StepQuery:
-		data, err = n.dbs[st.To].run(ctx, st.Key, req)
+		data, err = n.query(ctx, st.To, st.Key, req)
 	case plan.StepPublish:
 		err = n.publish(ctx, st.To, req)
 	}

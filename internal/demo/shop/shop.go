@@ -83,7 +83,7 @@ func serve(ctx context.Context, c *Config, out io.Writer) (err error) {
 	if !ok {
 		return fmt.Errorf("demo service: there is no service %q in the shop", c.Service)
 	}
-	if len(svc.Databases) == 0 {
+	if svc.Role != plan.RoleDB {
 		// One core each, as with a container's limit: a process that burns
 		// its core slows its own requests and not the whole machine.
 		runtime.GOMAXPROCS(1)
@@ -97,7 +97,7 @@ func serve(ctx context.Context, c *Config, out io.Writer) (err error) {
 		defer cancel()
 		_ = sig.stop(end) // nobody is left to tell
 	}()
-	n := &node{plan: p, svc: svc, conf: c, sig: sig, rnd: newDice(c.Seed, c.Instance)}
+	n := &node{plan: p, svc: svc, conf: c, sig: sig, rnd: newDice(c.Seed, c.Instance), close: func() {}}
 	n.eff = &effects{rnd: newDice(c.Seed+1, c.Instance)}
 	n.net = newClients(n)
 	n.net.setPeers(c.Peers)
@@ -105,7 +105,7 @@ func serve(ctx context.Context, c *Config, out io.Writer) (err error) {
 	if err != nil {
 		return fmt.Errorf("demo service %s: %w", c.Instance, err)
 	}
-	defer n.close()
+	defer func() { n.close() }()
 	var mark []attribute.KeyValue
 	if svc.Role == plan.RoleQueue {
 		mark = append(mark, queueAttr())
@@ -125,38 +125,23 @@ type node struct {
 	rnd   *dice
 	eff   *effects
 	net   *clients
-	dbs   map[string]*database
 	tasks []func(context.Context) // background work, ends with its context
+	close func()                  // what its role must give back at the end
 }
 
 // build makes the handler that the node's role needs.
 func (n *node) build(ctx context.Context) (http.Handler, error) {
-	n.dbs = map[string]*database{}
-	for _, name := range n.svc.Databases {
-		db, err := openDatabase(ctx, n, name)
-		if err != nil {
-			return nil, fmt.Errorf("cannot open database %s: %w", name, err)
-		}
-		n.dbs[name] = db
-		if err := watchPool(n.sig.meter, db); err != nil {
-			return nil, fmt.Errorf("cannot watch the pool of %s: %w", name, err)
-		}
-	}
 	switch n.svc.Role {
 	case plan.RoleCache:
 		return newCacheServer(n)
 	case plan.RoleQueue:
 		return newBroker(n)
+	case plan.RoleDB:
+		return newDatabase(ctx, n)
 	case plan.RoleWorker:
 		n.tasks = append(n.tasks, n.consume)
 	}
 	return n.routes(), nil
-}
-
-func (n *node) close() {
-	for _, db := range n.dbs {
-		_ = db.sql.Close() // read-mostly and thrown away afterwards
-	}
 }
 
 // listen serves requests and control until ctx ends.

@@ -74,9 +74,9 @@ func startTelemetry(ctx context.Context, c *Config, svc *plan.Service) (*signals
 	return s, nil
 }
 
-// describe is what a process says about itself. The cache and the broker are
-// described as a collector would describe a Redis or a RabbitMQ that it
-// watches: by what they are, not as one of our services.
+// describe is what a process says about itself. The cache, the broker and the
+// databases are described as a collector would describe a Redis or a RabbitMQ
+// that it watches: by what they are, not as one of our services.
 func describe(c *Config, svc *plan.Service) (*resource.Resource, error) {
 	common := []attribute.KeyValue{
 		attribute.String("service.instance.id", c.Instance),
@@ -85,6 +85,8 @@ func describe(c *Config, svc *plan.Service) (*resource.Resource, error) {
 	switch svc.Role {
 	case plan.RoleCache:
 		return resource.NewSchemaless(append(common, attribute.String("db.system.name", "redis"), attribute.String("db.namespace", svc.Name))...), nil
+	case plan.RoleDB:
+		return resource.NewSchemaless(append(common, attribute.String("db.system.name", "sqlite"), attribute.String("db.namespace", svc.Name))...), nil
 	case plan.RoleQueue:
 		return resource.NewSchemaless(append(common, attribute.String("messaging.system", "rabbitmq"), queueAttr())...), nil
 	}
