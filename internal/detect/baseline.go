@@ -22,6 +22,7 @@ type baseline struct {
 	compared float32 // seconds of that comparison
 	up, down float32 // root mean square of residuals above and below
 	share    float32 // share of points above the expectation
+	step1    float32 // root mean square of the change from point to point
 	granule  float32 // smallest step (for ratios: smallest positive value), 0 unknown
 	nUp      uint16
 	nDown    uint16
@@ -55,7 +56,7 @@ const (
 type floorKind uint8
 
 const (
-	floorOther    floorKind = iota // 2 % of the value
+	floorOther    floorKind = iota // half a percent of the value
 	floorRelative                  // 5 % of the value
 	floorRatio                     // .002, and binomial noise of the known granule
 	floorCount                     // 5 %, and half of Poisson noise at the interval
@@ -65,6 +66,7 @@ const (
 type residual struct {
 	mean, scale float64 // expectation (true units) and the half-band's unit
 	z           float32 // (value - mean) / scale
+	jump        float32 // the spike test's score, signed; see leap
 	rel         float32 // value relative to the first
 	e1, e2      float32 // residuals against the hour's and half-hour's mean, NaN if unknown
 }
@@ -89,6 +91,7 @@ func (b *baseline) step(t int64, v, dt float64, f floorKind, frozen bool) residu
 	s := b.scale(x >= mean, mean, dt, f)
 	r.mean, r.scale = mean+b.offset, s
 	r.z = float32(clamp((x-mean)/s, -1e6, b.evidence(v, f)))
+	r.jump = b.leap(x, r.z, dt, r.mean, f)
 	if !frozen {
 		b.learnScale(x-mean, s, dt, mean)
 		b.learnLevel(x, day, haveDay, s, dt, bin)
@@ -102,6 +105,38 @@ func (b *baseline) step(t int64, v, dt float64, f floorKind, frozen bool) residu
 		b.n++
 	}
 	return r
+}
+
+// smooth says how much smaller the changes from point to point must be than
+// the residuals for the last value to be a better reference than the baseline.
+const smooth = .35
+
+// leap scores one point for the spike test: z, or in a series that moves
+// smoothly (its changes are small against its residuals) the change since the
+// last point in units of its usual size. It learns that size.
+func (b *baseline) leap(x float64, z float32, dt, mean float64, f floorKind) float32 {
+	if b.n == 0 {
+		return 0
+	}
+	d, s := x-float64(b.last), float64(b.step1)
+	scale := max(s, .25*float64(b.granule), .005*math.Abs(mean), 1e-12)
+	if f != floorOther {
+		scale = max(scale, .05*math.Abs(mean))
+	}
+	out := z
+	if b.n >= warmPoints && s < smooth*float64(max(b.up, b.down)) && (f == floorOther || f == floorRelative) {
+		out = float32(clamp(d/scale, -1e6, 1e6))
+	}
+	limit := 3.
+	if b.n < warmPoints {
+		limit = 8
+	}
+	a := max(1/float64(b.n+1), min(.1, dt/tauScale))
+	if d = clamp(d, -limit*max(scale, s), limit*max(scale, s)); b.n == 1 {
+		d = x - float64(b.last)
+	}
+	b.step1 = float32(math.Sqrt(s*s + a*(d*d-s*s)))
+	return out
 }
 
 // dayBin gives the half-hour of the day (UTC) and the place in it, 0..1.
@@ -126,7 +161,7 @@ func (b *baseline) grain(x, v float64, f floorKind) {
 		}
 		return
 	}
-	if g := float32(math.Abs(x - float64(b.last))); g > 0 && b.n > 0 && (b.granule == 0 || g < b.granule) {
+	if g := abs32(float32(x) - b.last); g > 0 && b.n > 0 && (b.granule == 0 || g < b.granule) {
 		b.granule = g
 	}
 }
@@ -265,14 +300,14 @@ func (b *baseline) scale(above bool, mean, dt float64, f floorKind) float64 {
 	abs := math.Abs(mean + b.offset)
 	switch g := float64(b.granule); f {
 	case floorRatio:
-		s = max(s, max(.002, math.Sqrt(max(abs, .002)*g)))
+		s = max(s, .002, math.Sqrt(max(abs, .002)*g))
 	case floorCount:
 		dt = max(dt, 1e-3)
-		s = max(max(s, .05*abs), max(.25*g, .5*math.Sqrt(max(abs, 1/dt)/dt)))
+		s = max(s, .05*abs, .25*g, .5*math.Sqrt(max(abs, 1/dt)/dt))
 	case floorRelative:
-		s = max(max(s, .05*abs), .25*g)
+		s = max(s, .05*abs, .25*g)
 	default:
-		s = max(max(s, .02*abs), .25*g)
+		s = max(s, .005*abs, .25*g)
 	}
 	return max(s, 1e-6*(abs+math.Abs(b.offset))+1e-12)
 }

@@ -51,6 +51,7 @@ type Scores struct {
 	Expected float64 // in the series' unit
 	Scale    float64 // unit of the band's half on the value's side
 	Z        float32 // (value - Expected) / Scale
+	Spike    float32 // how far the point stands out alone, signed: Z, or the change from the last point in a smooth series
 	Level    float32 // how far three of the last four points lie off at least, signed
 	Slow     float32 // weighted mean of the last z
 	Shape    float32 // calibrated novelty of the sequence
@@ -124,7 +125,7 @@ func (d *Detector) Step(t int64, v float64) (s Scores, ok bool) {
 	}
 	n := int(d.base.n)
 	r := d.base.step(t, v, dt, d.opt.floor, d.level.kind == epLevel)
-	s = Scores{Expected: r.mean, Scale: r.scale, Z: r.z}
+	s = Scores{Expected: r.mean, Scale: r.scale, Z: r.z, Spike: r.jump}
 	s.Shape, s.Alarm = d.stepShape(n, r)
 	d.test(t, &s)
 	if d.clock.tick(t) {
@@ -194,7 +195,7 @@ func (d *Detector) test(t int64, s *Scores) {
 	}
 	d.cal[memLevel].see(bad(s.Level))
 	d.cal[memSlow].see(bad(s.Slow))
-	d.cal[memSpike].see(bad(s.Z))
+	d.cal[memSpike].see(bad(s.Spike))
 	d.cal[memShape].see(s.Shape)
 	d.moveLevel(t, s, up, down)
 	d.moveShape(t, s)

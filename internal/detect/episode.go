@@ -86,7 +86,7 @@ func (d *Detector) openLevel(t int64, s *Scores, up, down float32) {
 	if lv <= 0 && s.Slow != 0 { // the level test is silent: follow the slow one
 		dir = int8(math.Copysign(1, float64(s.Slow)))
 	}
-	slow, z := float32(dir)*s.Slow, s.Z
+	slow, z := float32(dir)*s.Slow, s.Spike
 	switch {
 	case lv >= k*d.cal[memLevel].limit:
 		d.level = episode{kind: epLevel, dir: dir, onset: d.run.start, member: memLevel, score: lv}

@@ -132,7 +132,7 @@ func (d *Detector) walk(c *codec) {
 func (b *baseline) walk(c *codec) {
 	c.f64(&b.offset)
 	c.f32(&b.level, &b.shift, &b.other, &b.fast, &b.last, &b.errLevel, &b.errDay, &b.compared,
-		&b.up, &b.down, &b.share, &b.granule)
+		&b.up, &b.down, &b.share, &b.step1, &b.granule)
 	c.u16(&b.nUp)
 	c.u16(&b.nDown)
 	c.u32(&b.n)
@@ -145,7 +145,7 @@ func (b *baseline) walk(c *codec) {
 		c.flag(f)
 	}
 	c.u8(&b.settle)
-	c.check(b.bin < dayBins && b.up >= 0 && b.down >= 0 && b.share >= 0 && b.share <= 1 && b.granule >= 0 && b.compared >= 0)
+	c.check(b.bin < dayBins && b.up >= 0 && b.down >= 0 && b.share >= 0 && b.share <= 1 && b.step1 >= 0 && b.granule >= 0 && b.compared >= 0)
 }
 
 func (r *ratio) walk(c *codec) {
