@@ -69,7 +69,11 @@ func (b *blockClock) close(t int64, cals *[memCount]calibrator, rings *[memCount
 		b.hours *= 2
 	}
 	for i := range cals {
-		cals[i].renew(rings[i][:b.filled], float64(b.hours), bases[i], perWeek)
+		young := 12.
+		if i == memSlow { // a day must have passed before a drift means anything
+			young = 24
+		}
+		cals[i].renew(rings[i][:b.filled], float64(b.hours), bases[i], perWeek, young)
 	}
 }
 
@@ -83,7 +87,8 @@ func (r *ring) halve(oldest int) {
 }
 
 // renew sets the limit to the largest of
-//   - base times baseFactor, doubled while there are no blocks, falling to base at twelve;
+//   - base times baseFactor, doubled while there are no blocks, falling to base
+//     after young hours;
 //   - the level that a block exceeds with probability perWeek / blocks a week,
 //     by a Gumbel law through the 50 % and 80 % quantile of the packed maxima
 //     (packing is logarithmic beyond base, because scores of skewed noise have
@@ -91,12 +96,12 @@ func (r *ring) halve(oldest int) {
 //   - 1.15 times the third largest maximum (of few blocks, the largest): what
 //     came on three occasions lately is the series' habit (a nightly job),
 //     whatever the law says.
-func (c *calibrator) renew(closed []uint8, hours float64, base float32, perWeek float64) {
+func (c *calibrator) renew(closed []uint8, hours float64, base float32, perWeek, young float64) {
 	var buf ring
 	filled := copy(buf[:], closed)
 	s := buf[:filled]
 	slices.Sort(s)
-	limit := base * baseFactor(perWeek) * (1 + float32(max(0, 12-filled))/12)
+	limit := base * baseFactor(perWeek) * (1 + float32(max(0, young-hours*float64(filled))/young))
 	if filled > 0 {
 		q50, q80 := float64(s[(filled-1)/2]), float64(s[(filled-1)*4/5])
 		g := stats.GumbelFit(q50, q80, .5)
