@@ -46,7 +46,8 @@ mkdir -p "$out"
 port=$(node -e 'const s = require("net").createServer().listen(0, "127.0.0.1", () => { console.log(s.address().port); s.close(); })')
 url=http://127.0.0.1:$port
 
-bin/norn demo --listen "127.0.0.1:$port" --data "$data" --fault "$fault" --seed 1 >"$out/demo.log" 2>&1 </dev/null &
+bin/norn demo --listen "127.0.0.1:$port" --endpoint 127.0.0.1:0 --data "$data" \
+  --fault "$fault" --seed 1 >"$out/demo.log" 2>&1 </dev/null &
 demo=$!
 
 for _ in $(seq 240); do
