@@ -256,8 +256,8 @@ func TestTheWarmPathDoesNotAllocate(t *testing.T) {
 }
 
 // heapOf measures what an engine with n series really takes, after rounds
-// points each.
-func heapOf(n, rounds int) float64 {
+// points each, and what it says it takes; both in bytes a series.
+func heapOf(n, rounds int) (heap, said float64) {
 	f := newFleet(n, 60)
 	var before, after runtime.MemStats
 	runtime.GC()
@@ -267,16 +267,19 @@ func heapOf(n, rounds int) float64 {
 	runtime.GC()
 	runtime.ReadMemStats(&after)
 	runtime.KeepAlive(f)
-	runtime.KeepAlive(e)
-	return float64(after.HeapAlloc-before.HeapAlloc) / float64(n)
+	said = float64(e.StateBytes()) / float64(n)
+	return float64(after.HeapAlloc-before.HeapAlloc) / float64(n), said
 }
 
 func TestStateFitsInTwoKiB(t *testing.T) {
 	for _, rounds := range []int{1, 50, 200, 299, 400} {
-		per := heapOf(4000, rounds)
-		t.Logf("%d points: %.0f bytes a series", rounds, per)
-		if per > 2048+100 { // anomalies that happen to be open are extra
-			t.Errorf("%.0f bytes a series after %d points", per, rounds)
+		heap, said := heapOf(4000, rounds)
+		t.Logf("%d points: %.0f bytes a series on the heap, %.0f by its own count", rounds, heap, said)
+		if heap > 2048 {
+			t.Errorf("%.0f bytes a series after %d points", heap, rounds)
+		}
+		if said < .85*heap || said > 1.1*heap { // allocation classes round up
+			t.Errorf("the engine says %.0f bytes, the heap has %.0f", said, heap)
 		}
 	}
 }

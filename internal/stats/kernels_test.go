@@ -29,7 +29,7 @@ func TestGumbelFitFindsTheLawOfBlockMaxima(t *testing.T) {
 
 func TestFastLog2(t *testing.T) {
 	for x := float32(1e-6); x < 1e6; x *= 1.0003 {
-		if d := math.Abs(float64(FastLog2(x)) - math.Log2(float64(x))); d > .01 {
+		if d := math.Abs(float64(FastLog2(x)) - math.Log2(float64(x))); d > .005 {
 			t.Fatalf("log2(%v) off by %v", x, d)
 		}
 	}
