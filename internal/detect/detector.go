@@ -13,7 +13,7 @@ const (
 	baseLevel = 2.8 // three of the last four points
 	baseSlow  = 1.5 // weighted mean of the last twenty points
 	baseSpike = 6   // one point
-	baseShape = .45
+	baseShape = .37
 )
 
 // members of a detector, in the order of its calibrators.

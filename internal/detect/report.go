@@ -189,7 +189,7 @@ func severity(m *telemetry.Series, ep *episode) float64 {
 	case epSpike:
 		s = .15 + .18*size
 	case epShape:
-		s = .2 + .25*min(1, max(0, float64(ep.score)-baseShape))
+		s = .22 + .23*min(1, max(0, float64(ep.score)-baseShape))
 	default:
 		s = .35 + .4*size + .25*lasted*max(size, .5)
 	}
