@@ -153,7 +153,7 @@ func TestShopIsOneSystem(t *testing.T) {
 			until(t, name+" reports "+m, func() bool { _, ok := o.rec.latest(m, name, time.Time{}); return ok })
 		}
 	}
-	for m, who := range map[string]string{"http.server.request.duration": "orders-1", "db.server.connections": "orders-db-1",
+	for m, who := range map[string]string{"http.server.request.duration": "orders-1", "db.server.connections.active": "orders-db-1",
 		"cache.hit.ratio": "product-cache-1", "messaging.queue.length": "order-broker-1"} {
 		until(t, who+" reports "+m, func() bool { _, ok := o.rec.latest(m, who, time.Time{}); return ok })
 	}

@@ -48,7 +48,7 @@ func (g *Generator) calibrate(d store.SeriesData) *series {
 		s.next = g.rate(d, drv)
 	case isCounter(name):
 		s.next = g.counter(d, drv)
-	case name == "process_cpu_utilization" || strings.HasPrefix(name, "process_cpu_utilization_"):
+	case strings.HasPrefix(name, "process_cpu_utilization"), strings.HasPrefix(name, "db_server_connections_active"):
 		s.next = g.processor(d, drv)
 	case strings.HasPrefix(name, "process_memory"):
 		s.next = memory(vs)
@@ -212,7 +212,7 @@ func (g *Generator) counter(d store.SeriesData, drv driver) func(*world, float64
 	}
 }
 
-// processor makes a share of processor time: an idle part and a part for each
+// processor makes a share of time in use: an idle part and a part for each
 // request, told apart by the live samples where demand varied enough.
 func (g *Generator) processor(d store.SeriesData, drv driver) func(*world, float64) float64 {
 	vs := values(d.Samples)

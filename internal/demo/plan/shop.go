@@ -16,11 +16,12 @@ const (
 // caller may change it.
 func Shop() *Plan {
 	return &Plan{
-		Queue: 60,
+		Queue: 40,
 		Journeys: []Journey{
-			{Name: "browse", Share: 0.55, Routes: []string{"GET /", "GET /product/{id}", "GET /product/{id}"}},
+			{Name: "browse", Share: 0.45, Routes: []string{"GET /", "GET /product/{id}", "GET /product/{id}"}},
 			{Name: "cart", Share: 0.2, Routes: []string{"GET /", "GET /product/{id}", "POST /cart/{id}"}},
-			{Name: "checkout", Share: 0.25, Routes: []string{"GET /product/{id}", "POST /cart/{id}", "POST /checkout", "GET /orders"}},
+			{Name: "checkout", Share: 0.25, Routes: []string{"GET /product/{id}", "POST /cart/{id}", "POST /checkout"}},
+			{Name: "look up", Share: 0.1, Routes: []string{"GET /orders", "GET /product/{id}"}},
 		},
 		Services: []Service{
 			frontend(), catalog(), cart(), pricing(), recommendations(), orders(), payment(), inventory(), shipping(),

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"path/filepath"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -31,6 +32,7 @@ type database struct {
 	name    string
 	sql     *sql.DB
 	perStep atomic.Uint64 // nanoseconds that one step of the slow statement takes here, 0 until measured
+	busy    atomic.Int64  // nanoseconds that statements took since the last report
 	total   metric.Int64Counter
 }
 
@@ -74,6 +76,7 @@ func newDatabase(ctx context.Context, n *node) (http.Handler, error) {
 		return nil, fmt.Errorf("cannot open database %s: %w", name, err)
 	}
 	db.SetMaxOpenConns(6)
+	db.SetMaxIdleConns(6)
 	d := &database{n: n, name: name, sql: db}
 	n.close = func() { _ = db.Close() } // thrown away afterwards
 	if err := d.prepare(ctx); err != nil {
@@ -87,22 +90,27 @@ func newDatabase(ctx context.Context, n *node) (http.Handler, error) {
 	return mux, nil
 }
 
-// watch reports the connections by state and the statements run.
+// watch reports the statements run and how many connections were in use, as
+// the mean since the last report.
 func (d *database) watch() (err error) {
 	m := d.n.sig.meter
 	if d.total, err = m.Int64Counter("db.server.statements", metric.WithUnit("{statement}"), metric.WithDescription("Statements run.")); err != nil {
 		return err
 	}
-	g, err := m.Int64ObservableGauge("db.server.connections", metric.WithUnit("{connection}"), metric.WithDescription("Open connections by state."))
+	g, err := m.Float64ObservableGauge("db.server.connections.active", metric.WithUnit("{connection}"), metric.WithDescription("Connections in use, mean since the last report."))
 	if err != nil {
 		return err
 	}
-	idle := metric.WithAttributes(attribute.String("state", "idle"))
-	used := metric.WithAttributes(attribute.String("state", "used"))
+	var mu sync.Mutex
+	last := time.Now()
 	_, err = m.RegisterCallback(func(_ context.Context, o metric.Observer) error {
-		st := d.sql.Stats()
-		o.ObserveInt64(g, int64(st.Idle), idle)
-		o.ObserveInt64(g, int64(st.InUse), used)
+		mu.Lock()
+		defer mu.Unlock()
+		now := time.Now()
+		if dt := now.Sub(last); dt > 0 {
+			o.ObserveFloat64(g, float64(d.busy.Swap(0))/float64(dt))
+		}
+		last = now
 		return nil
 	}, g)
 	return err
@@ -162,6 +170,7 @@ func (d *database) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	ctx := r.Context()
 	d.total.Add(ctx, 1)
+	defer func(begin time.Time) { d.busy.Add(int64(time.Since(begin))) }(time.Now())
 	err := d.n.eff.strike(ctx, "")
 	d.n.eff.each(fault.SlowQuery, "", func(level float64) {
 		if err == nil {
