@@ -230,8 +230,12 @@ func (m *model) fromAnomalies() {
 		ev.z = m.cfg.Z0 + math.Log(clip(a.Severity, .01, .99)/(1-clip(a.Severity, .01, .99)))
 		switch {
 		case a.Kind == ops.AnomalySilence:
-			p := silenceWeight(a)
-			silent[ni] = 1 - (1-silent[ni])*(1-p)
+			p, sure := silenceWeight(a)
+			if sure { // each further series that says so makes it surer
+				silent[ni] = 1 - (1-silent[ni])*(1-p)
+			} else {
+				silent[ni] = max(silent[ni], p)
+			}
 			ev.kind, ev.a = kUp, min(silent[ni], .97)
 		case a.Kind == ops.AnomalyAlert:
 			ev.kind, ev.a = kAlert, alertWeight(a)
@@ -278,15 +282,15 @@ func (m *model) label(ni int, a *ops.Anomaly) {
 
 // silenceWeight: a process that stops reporting about itself is dead; a
 // service whose traffic series end may only have no callers.
-func silenceWeight(a *ops.Anomaly) float64 {
-	p := .65
+func silenceWeight(a *ops.Anomaly) (p float64, sure bool) {
+	p, sure = .65, true
 	switch a.Signal {
 	case telemetry.SignalTraffic, telemetry.SignalLatency, telemetry.SignalErrors, telemetry.SignalNetwork, telemetry.SignalLogs:
-		p = .2
+		p, sure = .2, false
 	case telemetry.SignalUp:
 		p = .9
 	}
-	return p * (.5 + .5*clip(a.Severity, 0, 1))
+	return p * (.5 + .5*clip(a.Severity, 0, 1)), sure
 }
 
 func alertWeight(a *ops.Anomaly) float64 {

@@ -72,6 +72,10 @@ func (m *model) verdict(j *ops.Judgement, roots, order []*node, margin float64) 
 			j.Confidence = j.Causes[i].Probability
 		}
 	}
+	if !m.hurts(first) { // saturated, but nothing shows that anyone suffers
+		j.Confidence *= .25
+		j.Severity *= .5
+	}
 	best := m.bestEvidence(first)
 	j.Title = m.title(first, best)
 	j.Sentence = m.story(roots, j.ImpactText)
@@ -85,6 +89,35 @@ func (m *model) verdict(j *ops.Judgement, roots, order []*node, margin float64) 
 	default:
 		j.Verdict = ops.VerdictCause
 	}
+}
+
+// hurts reports whether anything but saturation or traffic speaks for n: its
+// own or its callers' latency, errors, silence, lines or alerts, or that a
+// resource is nearly used up.
+func (m *model) hurts(n *node) bool {
+	ill := func(o *node) bool {
+		for k, ev := range o.ev {
+			switch kind(k) {
+			case kRes, kReq, kOther, kCalls:
+			default:
+				if ev != nil && ev.a >= .5 {
+					return true
+				}
+			}
+		}
+		return false
+	}
+	if res := n.ev[kRes]; res != nil && res.meta != nil && res.meta.Unit == "1" && res.a >= .5 && res.x >= .85 && res.x < 1.5 && res.med < .6 {
+		return true
+	}
+	for _, group := range [3][]int{{m.index[n.e]}, n.callers, n.tenants} {
+		for _, i := range group {
+			if ill(m.nodes[i]) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // felt is the entity where unexplained trouble is strongest, or nil.

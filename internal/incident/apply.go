@@ -254,16 +254,16 @@ func rootsOf(j ops.Judgement) []telemetry.Entity {
 	return out
 }
 
-// twin is another open incident with the same first root, or with mostly the
-// same entities; the oldest if several.
+// twin is another open incident with the same first root or, when the group has
+// no root of its own, with mostly the same entities; the oldest if several.
 func (c *Correlator) twin(g *group, roots []telemetry.Entity) *group {
 	var best *group
 	for _, o := range c.groups {
-		if o == g || o.in == nil || o.gap(g.onset) > 2*c.cfg.Window {
+		if o == g || o.in == nil || g.onset > o.last+c.cfg.Window {
 			continue
 		}
 		same := len(roots) > 0 && slices.Contains(o.roots, roots[0]) || len(o.roots) > 0 && slices.Contains(roots, o.roots[0])
-		if (same || overlap(g, o) >= .6) && (best == nil || o.before(best)) {
+		if (same || len(roots) == 0 && overlap(g, o) >= .6) && (best == nil || o.before(best)) {
 			best = o
 		}
 	}

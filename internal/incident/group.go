@@ -36,7 +36,13 @@ func (r *record) update(a ops.Anomaly) {
 func (r *record) last() int64 { return max(r.a.LastSeen, r.a.Ended, r.a.Onset) }
 
 // strength is how much the record counts.
-func (r *record) strength() float64 { return r.surprise * clip(r.a.Severity, .05, 1) }
+func (r *record) strength() float64 {
+	s := r.surprise * clip(r.a.Severity, .05, 1)
+	if weakSilence(&r.a) {
+		s *= .2
+	}
+	return s
+}
 
 // active reports whether the anomaly lasts at now.
 func (r *record) active(now, stale int64) bool {
@@ -100,15 +106,37 @@ func seriesKey(a *ops.Anomaly) uint64 {
 func (g *group) add(r *record, limit int) bool {
 	r.group = g
 	g.onset = minTime(g.onset, r.a.Onset)
-	g.last = max(g.last, r.last())
-	g.latest = max(g.latest, r.a.Onset)
-	g.dirty = true
+	if !weakSilence(&r.a) || g.last == 0 {
+		g.last = max(g.last, r.last())
+	}
+	if !weakSilence(&r.a) {
+		g.latest = max(g.latest, r.a.Onset)
+		g.dirty = true
+	}
 	g.count(r)
 	if len(g.records) >= limit {
 		g.extra++
-		return false
+		return g.replace(r)
 	}
 	g.records = append(g.records, r)
+	g.bySeries[r.series] = r
+	return true
+}
+
+// replace puts r in the place of the weakest record that has ended, if that is
+// weaker: a long incident keeps its newest and strongest evidence.
+func (g *group) replace(r *record) bool {
+	at := -1
+	for i, o := range g.records {
+		if o.a.Ended != 0 && o.strength() < r.strength() && (at < 0 || o.strength() < g.records[at].strength()) {
+			at = i
+		}
+	}
+	if at < 0 {
+		return false
+	}
+	delete(g.bySeries, g.records[at].series)
+	g.records[at] = r
 	g.bySeries[r.series] = r
 	return true
 }
@@ -126,9 +154,11 @@ func (g *group) count(r *record) {
 
 // touch notes that a known record has news.
 func (g *group) touch(r *record) {
-	g.last = max(g.last, r.last())
+	if !weakSilence(&r.a) {
+		g.last = max(g.last, r.last())
+		g.grew = true
+	}
 	g.onset = minTime(g.onset, r.a.Onset)
-	g.grew = true
 	g.count(r)
 }
 
@@ -143,24 +173,43 @@ func (g *group) alerts() int {
 
 // active reports whether any record lasts.
 func (g *group) active(now, stale int64) bool {
-	return slices.ContainsFunc(g.records, func(r *record) bool { return r.active(now, stale) })
+	return slices.ContainsFunc(g.records, func(r *record) bool { return r.active(now, stale) && !weakSilence(&r.a) })
 }
 
-// worthJudging: two different series that are not chronic, or one that is
-// strong by nature.
+// weakSilence tells the end of request and log series, which mostly means that
+// nobody calls, from the silence of a process about itself.
+func weakSilence(a *ops.Anomaly) bool {
+	if a.Kind != ops.AnomalySilence {
+		return false
+	}
+	switch a.Signal {
+	case telemetry.SignalSaturation, telemetry.SignalUp, telemetry.SignalOther:
+		return false
+	}
+	return true
+}
+
+// worthJudging: two different signs (entity and signal) that are not chronic,
+// or one that is strong by nature.
 func (g *group) worthJudging() bool {
-	n, sum := 0, 0.0
+	type sign struct {
+		e telemetry.Entity
+		s telemetry.Signal
+		k bool
+	}
+	seen := map[sign]bool{} // two quantiles of one latency are one sign
+	sum := 0.0
 	for _, r := range g.records {
-		if r.surprise < contextOnly {
+		if r.surprise < contextOnly || weakSilence(&r.a) {
 			continue
 		}
 		if strong(&r.a) {
 			return true
 		}
-		n++
+		seen[sign{r.a.Entity, r.a.Signal, r.a.Kind == ops.AnomalyAlert}] = true
 		sum += r.strength()
 	}
-	return n >= 2 && sum >= .3
+	return len(seen) >= 2 && sum >= .3
 }
 
 // strong names the anomalies that may open an incident alone.

@@ -209,7 +209,7 @@ func (c *Correlator) bestGroup(r *record) (*group, float64, int64) {
 		if gap > c.cfg.Window {
 			continue
 		}
-		tau := 300_000.0
+		tau := 120_000.0
 		if w <= relUnknown {
 			tau = 60_000
 		}
@@ -228,18 +228,23 @@ func (g *group) before(o *group) bool {
 	return cmp.Or(cmp.Compare(g.onset, o.onset), cmp.Compare(g.id, o.id)) < 0
 }
 
-// gap is the distance in time from t to the group's stretch of onsets. While an
-// incident lasts, new signs are expected, so that their distance counts a
-// third. How long members last does not matter: a chronic one must not tie a
-// new fault to an old group.
+// spread is how long after its onset a fault's first signs come (ms).
+const spread = 120_000
+
+// gap is the distance in time from t to the stretch in which the group's
+// trouble began. How long members last does not matter, nor do stragglers: a
+// chain of small troubles must not tie a new fault to an old incident. What
+// belongs to it all the same is merged when its judgement names the same root.
 func (g *group) gap(t int64) int64 {
-	switch {
-	case t < g.onset:
-		return g.onset - t
-	case t > g.latest && g.in != nil && t <= g.last:
-		return (t - g.latest) / 3
-	case t > g.latest:
-		return t - g.latest
+	from := g.onset
+	if g.in != nil {
+		from = g.in.Onset
+	}
+	switch to := max(from+spread, min(g.latest, from+2*spread)); {
+	case t < from:
+		return from - t
+	case t > to:
+		return t - to
 	}
 	return 0
 }
@@ -276,7 +281,7 @@ func joinReasons(g *group, r *record, rel float64, gap int64) []Reason {
 	default:
 		topo.Text = "no relation is known; it came at the same time"
 	}
-	when := Reason{Name: "time", Weight: math.Exp(-float64(gap) / 300_000), Text: "it began while the incident lasted"}
+	when := Reason{Name: "time", Weight: math.Exp(-float64(gap) / 120_000), Text: "it began while the incident lasted"}
 	if gap > 0 {
 		when.Text = fmt.Sprintf("it began %d s from the incident's other evidence", gap/1000)
 	}

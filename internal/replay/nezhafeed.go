@@ -17,7 +17,8 @@ import (
 )
 
 // nezhaMetric says what a column of the metric files is called and how it is
-// brought to base units. Outgoing latencies (PodClient...) are left out: they
+// brought to base units. Of columns that say the same twice one is taken
+// (CpuUsage(m), MemoryUsageRate(%) are left out). Outgoing latencies (PodClient...) are left out: they
 // are the callees', which the spans show better.
 type nezhaMetric struct {
 	name, unit string
@@ -27,10 +28,8 @@ type nezhaMetric struct {
 }
 
 var nezhaMetrics = map[string]nezhaMetric{
-	"CpuUsage(m)":              {name: "container_cpu_usage_cores", unit: "", factor: .001},
 	"CpuUsageRate(%)":          {name: "container_cpu_usage_ratio", unit: "1", factor: .01},
 	"MemoryUsage(Mi)":          {name: "container_memory_usage_bytes", unit: "By", factor: 1 << 20},
-	"MemoryUsageRate(%)":       {name: "container_memory_usage_ratio", unit: "1", factor: .01},
 	"SyscallRead":              {name: "container_syscall_reads_per_minute", factor: 1},
 	"SyscallWrite":             {name: "container_syscall_writes_per_minute", factor: 1},
 	"NetworkReceiveBytes":      {name: "container_network_receive_rate", unit: "By/s", factor: 1},
