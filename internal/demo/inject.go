@@ -168,7 +168,7 @@ func (in *injector) lifecycle(ctx context.Context, r *run, i int, on bool) {
 		before, done := r.deployed[i]
 		switch {
 		case on && !done:
-			r.deployed[i] = in.deploy(ctx, tg.Service, nextVersion(f.Deploy, in.version(tg.Service)), "roll-out")
+			r.deployed[i] = in.deploy(ctx, tg.Service, nextVersion(f.Deploy, in.procs.Version(tg.Service)), "roll-out")
 		case !on && done && before != "":
 			in.deploy(ctx, tg.Service, before, "roll-back")
 			r.deployed[i] = ""
@@ -187,12 +187,6 @@ func (in *injector) lifecycle(ctx context.Context, r *run, i int, on bool) {
 			in.log.Error("cannot start a killed instance again", "instance", tg.Instance, "error", err)
 		}
 	}
-}
-
-func (in *injector) version(service string) string {
-	in.procs.mu.Lock()
-	defer in.procs.mu.Unlock()
-	return in.procs.versions[service]
 }
 
 // nextVersion is the version to roll out: as given, or for "next" the running

@@ -39,6 +39,7 @@ type incident struct {
 	Sentence string           `json:"sentence"`
 	Verdict  ops.Verdict      `json:"verdict"`
 	Opened   int64            `json:"opened_unix_ms"`
+	Merged   string           `json:"merged_into"`
 	Root     telemetry.Entity `json:"root"`
 	Causes   []ops.Cause      `json:"causes"`
 }

@@ -309,6 +309,13 @@ func (ps *processes) Deploy(ctx context.Context, service, version string) (befor
 	return before, nil
 }
 
+// Version is the version of a service that runs or is being rolled out.
+func (ps *processes) Version(service string) string {
+	ps.mu.Lock()
+	defer ps.mu.Unlock()
+	return ps.versions[service]
+}
+
 // end asks a process to end and kills it if it takes more than two seconds.
 func (ps *processes) end(p *process) {
 	_ = p.cmd.Process.Signal(syscall.SIGTERM) // it may have ended already

@@ -106,6 +106,8 @@ func (tr *tracker) Saw(list []incident, now time.Time) {
 		}
 		told, known := tr.known[in.ID]
 		switch {
+		case in.Merged != "":
+			tr.merged(in)
 		case !known:
 			tr.fresh(in, now)
 		case told != in.first() && !in.first().IsZero():
@@ -115,6 +117,33 @@ func (tr *tracker) Saw(list []incident, now time.Time) {
 				tr.settle(e, in)
 			}
 		}
+	}
+}
+
+// merged follows an incident into the one that took it over, which then
+// counts as the one that was found first.
+func (tr *tracker) merged(in *incident) {
+	e := tr.owner[in.ID]
+	if e == nil {
+		tr.known[in.ID] = in.first()
+		return
+	}
+	delete(tr.owner, in.ID)
+	other := tr.owner[in.Merged]
+	switch {
+	case other == e && e.found.id == in.ID:
+		e.found.id = in.Merged
+		e.found.roots = nil
+		if r := tr.known[in.Merged]; !r.IsZero() {
+			e.found.roots = append(e.found.roots, r)
+		}
+		e.more--
+	case other == e:
+		e.more--
+	case other == nil && e.found.id == in.ID:
+		e.found.id = in.Merged
+		tr.owner[in.Merged] = e
+		tr.known[in.Merged] = in.first() // if it says something else, that is news
 	}
 }
 
