@@ -86,6 +86,8 @@ func (m *model) verdict(j *ops.Judgement, roots, order []*node, margin float64) 
 		j.Sentence = fmt.Sprintf("No cause stands out; the strongest lead: %s", j.Sentence)
 	case m.target >= 0 && first == m.nodes[m.target] && len(roots) == 1:
 		j.Verdict = ops.VerdictLocal
+		// A target that explains itself was not confirmed by anything else.
+		j.Confidence = min(j.Confidence, .5*interpolate(byScoreNoTarget, first.score))
 	default:
 		j.Verdict = ops.VerdictCause
 	}

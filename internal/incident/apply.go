@@ -52,7 +52,9 @@ func (c *Correlator) Apply(now int64, id string, j ops.Judgement) []ops.Incident
 // visible reports whether the judgement may be shown.
 func (c *Correlator) visible(g *group, j ops.Judgement) bool {
 	switch j.Verdict {
-	case ops.VerdictCause, ops.VerdictLocal:
+	case ops.VerdictLocal: // one entity's own trouble needs more signs than one series'
+		return g.in != nil || j.Confidence >= c.cfg.OpenConfidence && (g.weight() >= .8 || j.Severity >= c.cfg.OpenSeverity)
+	case ops.VerdictCause:
 		return g.in != nil || j.Confidence >= c.cfg.OpenConfidence || j.Severity >= c.cfg.OpenSeverity
 	case ops.VerdictUnknown:
 		return g.in != nil || j.Severity >= c.cfg.OpenSeverity

@@ -229,7 +229,7 @@ func strong(a *ops.Anomaly) bool {
 }
 
 // burst estimates when the trouble began: the earliest onset whose next 90 s
-// hold at least 30 % of the largest strength that any 90 s hold. Stragglers
+// hold at least half of the largest strength that any 90 s hold. Stragglers
 // and chronic members that began long before do not move it.
 func (g *group) burst() int64 {
 	const width = 90_000
@@ -246,7 +246,7 @@ func (g *group) burst() int64 {
 		sum -= rs[i].strength()
 	}
 	for i := range rs {
-		if mass[i] >= .3*top {
+		if mass[i] >= .5*top {
 			return rs[i].a.Onset
 		}
 	}

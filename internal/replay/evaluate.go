@@ -48,7 +48,7 @@ type Outcome struct {
 	Detected  bool     `json:"detected"`
 	DelayS    float64  `json:"delay_s"`
 	Incidents int      `json:"incidents"` // opened for it
-	Causes    []string `json:"causes"`    // first three of the incident that says it most strongly
+	Causes    []string `json:"causes"`    // first three of the incident that is surest
 	Rank      int      `json:"rank"`      // of the truth among all its causes; 0 when absent
 	Sentence  string   `json:"sentence"`
 }
@@ -56,10 +56,10 @@ type Outcome struct {
 // Right reports whether the first cause is the truth.
 func (o *Outcome) Right() bool { return o.Rank == 1 }
 
-// Evaluate matches incidents (as they were at the end of a replay) with the
+// Evaluate matches faults (in order of onset) and incidents (as they were at the end of a replay) with the
 // truth. An incident belongs to a fault when evidence of it began in the
-// fault's time; where several do, the one with the highest severity, then
-// confidence, gives the answer.
+// fault's time; where several do, the one that is surest of its cause gives
+// the answer.
 func Evaluate(faults []Fault, incidents []ops.Incident, o EvalOptions) Report {
 	if o.Before == 0 {
 		o.Before = 60_000
@@ -78,8 +78,12 @@ func Evaluate(faults []Fault, incidents []ops.Incident, o EvalOptions) Report {
 	rep.Incidents = len(ins)
 	used := map[string]bool{}
 	var delays []float64
-	for _, f := range faults {
-		out := judgeFault(f, ins, o, used)
+	for i, f := range faults {
+		until := f.End + o.After
+		if i+1 < len(faults) { // what begins with the next fault belongs to that one
+			until = max(min(until, faults[i+1].Onset-o.Before), f.Onset)
+		}
+		out := judgeFault(f, until, ins, o, used)
 		rep.Outcomes = append(rep.Outcomes, out)
 		if !out.Detected {
 			continue
@@ -114,12 +118,12 @@ func inside(is []Interval, t int64) bool {
 }
 
 // judgeFault finds the incidents of one fault and marks them used.
-func judgeFault(f Fault, ins []ops.Incident, o EvalOptions, used map[string]bool) Outcome {
+func judgeFault(f Fault, until int64, ins []ops.Incident, o EvalOptions, used map[string]bool) Outcome {
 	out := Outcome{Fault: f.ID, Onset: f.Onset, Kind: f.Kind, Truth: f.Entity.Name, Causes: []string{}}
 	var best *ops.Incident
 	for i := range ins {
 		in := &ins[i]
-		first, ok := evidenceIn(in, f.Onset-o.Before, f.End+o.After)
+		first, ok := evidenceIn(in, f.Onset-o.Before, until)
 		if !ok {
 			continue
 		}
@@ -135,7 +139,7 @@ func judgeFault(f Fault, ins []ops.Incident, o EvalOptions, used map[string]bool
 			out.DelayS = delay
 		}
 		out.Detected = true
-		if best == nil || in.Severity > best.Severity || in.Severity == best.Severity && in.Confidence > best.Confidence {
+		if best == nil || in.Confidence > best.Confidence || in.Confidence == best.Confidence && in.Severity > best.Severity {
 			best = in
 		}
 	}
