@@ -63,7 +63,9 @@ func (b *refused) note(n int, detail string) {
 	}
 }
 
-func (r *Receiver) tooMany(n int) error {
+// tooMany is the first thing that each consumer asks.
+func (r *Receiver) tooMany(ctx context.Context, n int) error {
+	reached(ctx)
 	if n <= r.limits.Batch {
 		return nil
 	}
@@ -73,7 +75,7 @@ func (r *Receiver) tooMany(n int) error {
 
 func (r *Receiver) consumeLogs(ctx context.Context, ld plog.Logs) error {
 	total := ld.LogRecordCount()
-	if err := r.tooMany(total); err != nil {
+	if err := r.tooMany(ctx, total); err != nil {
 		return err
 	}
 	var bad refused
@@ -143,7 +145,7 @@ func logRecord(lr plog.LogRecord, scope []telemetry.Attr, now time.Time) telemet
 
 func (r *Receiver) consumeTraces(ctx context.Context, td ptrace.Traces) error {
 	total := td.SpanCount()
-	if err := r.tooMany(total); err != nil {
+	if err := r.tooMany(ctx, total); err != nil {
 		return err
 	}
 	var bad refused

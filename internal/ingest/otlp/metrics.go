@@ -45,7 +45,7 @@ func (r *Receiver) settings() prometheusremotewrite.Settings {
 // that a histogram makes.
 func (r *Receiver) consumeMetrics(ctx context.Context, md pmetric.Metrics) error {
 	total := md.DataPointCount()
-	if err := r.tooMany(total); err != nil {
+	if err := r.tooMany(ctx, total); err != nil {
 		return err
 	}
 	guard := ingest.NewGuard(r.opts.Metrics, r.limits, r.opts.Now())

@@ -24,6 +24,7 @@ import (
 	"google.golang.org/grpc/stats"
 	"google.golang.org/grpc/status"
 	"google.golang.org/grpc/tap"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/norn-aiops/norn/internal/ingest"
 )
@@ -33,6 +34,7 @@ type grpcServer = configgrpc.ServerConfig
 // partial is where a consumer leaves, through the context, what it refused; the
 // middleware puts it into the response.
 type partial struct {
+	reached  bool // a consumer was called: the request could be decoded
 	rejected int64
 	message  string
 }
@@ -161,6 +163,12 @@ func (m *middleware) serve(w http.ResponseWriter, r *http.Request, next http.Han
 	hold := &heldResponse{header: w.Header(), status: http.StatusOK}
 	next.ServeHTTP(hold, r.WithContext(context.WithValue(r.Context(), partialKey{}, part)))
 	body := hold.body.Bytes()
+	if hold.status == http.StatusInternalServerError && !part.reached {
+		// The receiver fails over an error text that is no UTF-8, which it has
+		// from the request: that is the sender's fault.
+		hold.status = http.StatusBadRequest
+		body = undecodable(w.Header(), r.Header.Get("Content-Type"))
+	}
 	if hold.status >= 400 {
 		m.countError(hold.status)
 	}
@@ -171,6 +179,27 @@ func (m *middleware) serve(w http.ResponseWriter, r *http.Request, next http.Han
 	}
 	w.WriteHeader(hold.status)
 	_, _ = w.Write(body) // the peer is gone: nobody to tell
+}
+
+// undecodable is the answer to a body that is neither protobuf nor JSON of OTLP,
+// in the encoding of the request.
+func undecodable(header http.Header, contentType string) []byte {
+	st := status.New(codes.InvalidArgument, "the request body cannot be decoded").Proto()
+	if strings.HasPrefix(contentType, "application/x-protobuf") {
+		if b, err := proto.Marshal(st); err == nil {
+			header.Set("Content-Type", "application/x-protobuf")
+			return b
+		}
+	}
+	header.Set("Content-Type", "application/json")
+	return []byte(`{"code":3,"message":"the request body cannot be decoded"}`)
+}
+
+// reached notes that a request was decoded.
+func reached(ctx context.Context) {
+	if part, ok := ctx.Value(partialKey{}).(*partial); ok {
+		part.reached = true
+	}
 }
 
 // countError counts requests that the embedded receiver refused by itself;

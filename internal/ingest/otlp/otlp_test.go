@@ -557,6 +557,17 @@ func TestLimitsAreAnsweredInTheProtocolsWords(t *testing.T) {
 	}
 }
 
+func TestBodiesThatAreNotOTLPAreTheSendersFault(t *testing.T) {
+	w := start(t, nil)
+	for _, contentType := range []string{"application/x-protobuf", "application/json"} {
+		for _, body := range []string{"\xff\xff\xff\xff", "{\"\xc3\x28\":1", "{\"resourceLogs\":7}", "\x0a\xff"} {
+			if code, b := post(t, "http://"+w.HTTPAddr()+"/v1/logs", contentType, "", []byte(body)); code != 400 {
+				t.Errorf("%s %q: status %d %q", contentType, body, code, b)
+			}
+		}
+	}
+}
+
 func TestConnectionsBeyondTheLimitAreRefused(t *testing.T) {
 	w := start(t, func(o *Options) { o.Limits = ingest.Limits{Connections: 1} })
 	export := func(c *grpc.ClientConn) error {
