@@ -184,8 +184,11 @@ func (d *demo) run(ctx context.Context) error {
 	return d.withShop(ctx, d.o.OTLP, "starting the shop", d.direct)
 }
 
-// openAfter is how long the shop stays empty after its last process started.
-const openAfter = 2 * time.Second
+// rehearsal is how long the shop is open before its telemetry is let out.
+const rehearsal = 8 * time.Second
+
+// telemetryWindow is the width of the windows in which Norn counts.
+const telemetryWindow = 10 * time.Second
 
 // withShop runs f while the shop is up and visited, and takes the shop down.
 func (d *demo) withShop(ctx context.Context, otlp, phase string, f func(context.Context, *processes, *users) error) error {
@@ -206,12 +209,16 @@ func (d *demo) withShop(ctx context.Context, otlp, phase string, f func(context.
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	defer cancel()
-	wg.Go(func() {
-		// Visitors come when the processes have recovered from starting.
-		if pause(ctx, openAfter) {
-			us.Run(ctx)
-		}
-	})
+	wg.Go(func() { us.Run(ctx) })
 	wg.Go(func() { ps.Watch(ctx) })
+	// Norn is connected to a shop that is warm, at the begin of one of its
+	// windows, so that the first one is whole.
+	at := time.Now().Add(rehearsal).Truncate(telemetryWindow).Add(telemetryWindow)
+	if !pause(ctx, time.Until(at)) {
+		return ctx.Err()
+	}
+	if err := ps.Connect(ctx, at); err != nil {
+		return err
+	}
 	return f(ctx, ps, us)
 }

@@ -56,6 +56,7 @@ type processes struct {
 	dead     map[string]bool     // killed on purpose
 	effects  map[string][]fault.Effect
 	untold   map[string]bool // instances that did not take their effects
+	open     bool            // telemetry is let out
 }
 
 func newProcesses(argv []string, conf shop.Config, p *plan.Plan, log *slog.Logger) (*processes, error) {
@@ -133,6 +134,9 @@ func (ps *processes) exec(ctx context.Context, p *process) error {
 	conf := ps.conf
 	conf.Service, conf.Instance, conf.Version = p.service, p.instance, p.version
 	conf.Peers = ps.peers()
+	ps.mu.Lock()
+	conf.Connected = conf.Connected || ps.open
+	ps.mu.Unlock()
 	line, err := json.Marshal(conf)
 	if err != nil {
 		return err
@@ -211,6 +215,19 @@ func (ps *processes) tellPeers(ctx context.Context) error {
 	var errs []error
 	for _, p := range ps.running() {
 		errs = append(errs, ps.put(ctx, p, "/peers", peers))
+	}
+	return errors.Join(errs...)
+}
+
+// Connect lets the telemetry of all processes out from time t on, also of
+// those that start later.
+func (ps *processes) Connect(ctx context.Context, t time.Time) error {
+	ps.mu.Lock()
+	ps.open = true
+	ps.mu.Unlock()
+	var errs []error
+	for _, p := range ps.running() {
+		errs = append(errs, ps.put(ctx, p, "/connect", t.UnixMilli()))
 	}
 	return errors.Join(errs...)
 }

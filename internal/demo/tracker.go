@@ -112,11 +112,26 @@ func (tr *tracker) Saw(list []incident, now time.Time) {
 			tr.fresh(in, now)
 		case told != in.first() && !in.first().IsZero():
 			tr.known[in.ID] = in.first()
-			if e := tr.owner[in.ID]; e != nil {
-				tr.line(now, "Norn: now says: %s %s", in.text(), tr.judge(e, in))
-				tr.settle(e, in)
-			}
+			tr.changed(in, now)
 		}
+	}
+}
+
+// changed tells that an incident has another first cause now. When it was
+// there before the fault and the fault has no finding yet, that is how it was
+// found.
+func (tr *tracker) changed(in *incident, now time.Time) {
+	e := tr.owner[in.ID]
+	if cur := tr.episodeAt(now); cur != nil && cur != e && cur.found == nil {
+		tr.owner[in.ID] = cur
+		cur.found = &finding{id: in.ID, after: now.Sub(cur.act.Start)}
+		tr.settle(cur, in)
+		tr.line(now, "Norn: an open incident now says: %s (found after %d s) %s", in.text(), int(cur.found.after.Seconds()), tr.judge(cur, in))
+		return
+	}
+	if e != nil {
+		tr.line(now, "Norn: now says: %s %s", in.text(), tr.judge(e, in))
+		tr.settle(e, in)
 	}
 }
 

@@ -27,6 +27,22 @@ func says(id string, at time.Time, kind telemetry.EntityKind, name string) incid
 	return incident{ID: id, State: ops.StateOpen, Title: name + " is ill", Verdict: ops.VerdictCause, Opened: at.UnixMilli(), Root: telemetry.Entity{Kind: kind, Name: name}}
 }
 
+// An incident that was open before becomes about the fault: it counts as
+// found when it says so.
+func TestOpenIncidentMayTurnToTheFault(t *testing.T) {
+	out := &strings.Builder{}
+	tr := newTracker(out)
+	x := says("x", ten, telemetry.KindService, "cart")
+	tr.Saw([]incident{x}, ten)
+	injected(t, tr, "1", "slow-payment", ten.Add(time.Minute))
+	x.Root.Name = "payment"
+	tr.Saw([]incident{x}, ten.Add(90*time.Second))
+	want := Score{Injected: 1, Faults: 1, Found: 1, Right: 1, FalseAlarms: 1}
+	if got := tr.Score(); got != want || !strings.Contains(out.String(), "an open incident now says: cart is ill (found after 30 s) ✓") {
+		t.Errorf("score %+v, want %+v\n%s", got, want, out)
+	}
+}
+
 // An hour of the demo: a fault found at once, one whose cause is corrected,
 // one found twice and merged, a missed one, a surge that raises nothing and
 // one that raises an alarm, and an alarm over nothing.

@@ -43,6 +43,9 @@ type Config struct {
 	MetricMS int                 `json:"metric_ms,omitempty"` // between metric exports, 10,000 unless given
 	FlushMS  int                 `json:"flush_ms,omitempty"`  // between exports of spans and logs, 2,000 unless given
 	Peers    map[string][]string `json:"peers,omitempty"`
+	// Connected lets telemetry out from the start; else it is kept back until
+	// PUT /connect.
+	Connected bool `json:"connected,omitempty"`
 }
 
 // Ready is the one JSON line that a process writes when it listens.
@@ -195,7 +198,8 @@ func (n *node) listen(ctx context.Context, h http.Handler, out io.Writer) error 
 	return err
 }
 
-// control takes orders: PUT /peers and PUT /effects replace what is known.
+// control takes orders: PUT /peers and PUT /effects replace what is known, PUT
+// /connect lets telemetry out from the given moment on (Unix ms).
 func (n *node) control() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("PUT /peers", func(w http.ResponseWriter, r *http.Request) {
@@ -209,6 +213,13 @@ func (n *node) control() http.Handler {
 		var list []fault.Effect
 		if readJSON(w, r, &list) {
 			n.eff.set(list)
+			w.WriteHeader(http.StatusNoContent)
+		}
+	})
+	mux.HandleFunc("PUT /connect", func(w http.ResponseWriter, r *http.Request) {
+		var ms int64
+		if readJSON(w, r, &ms) {
+			n.sig.gate.open(time.UnixMilli(ms))
 			w.WriteHeader(http.StatusNoContent)
 		}
 	})

@@ -38,6 +38,7 @@ type signals struct {
 	meter   metric.Meter
 	log     *slog.Logger
 	prop    propagation.TextMapPropagator
+	gate    *gate
 }
 
 // startTelemetry sets up traces, metrics and logs over OTLP gRPC. Nothing is
@@ -59,13 +60,18 @@ func startTelemetry(ctx context.Context, c *Config, svc *plan.Service) (*signals
 	if err != nil {
 		return nil, fmt.Errorf("cannot set up the log exporter: %w", err)
 	}
+	g := &gate{}
+	if c.Connected {
+		g.open(time.Now())
+	}
 	s := &signals{
+		gate: g,
 		traces: sdktrace.NewTracerProvider(sdktrace.WithResource(res), sdktrace.WithSampler(sdktrace.AlwaysSample()),
-			sdktrace.WithBatcher(te, sdktrace.WithBatchTimeout(c.flush()), sdktrace.WithMaxQueueSize(4096))),
+			sdktrace.WithBatcher(&spanGate{te, g}, sdktrace.WithBatchTimeout(c.flush()), sdktrace.WithMaxQueueSize(4096))),
 		metrics: sdkmetric.NewMeterProvider(sdkmetric.WithResource(res), sdkmetric.WithView(views()...),
-			sdkmetric.WithReader(sdkmetric.NewPeriodicReader(me, sdkmetric.WithInterval(c.metricInterval())))),
+			sdkmetric.WithReader(sdkmetric.NewPeriodicReader(&metricGate{me, g}, sdkmetric.WithInterval(c.metricInterval())))),
 		logs: sdklog.NewLoggerProvider(sdklog.WithResource(res),
-			sdklog.WithProcessor(sdklog.NewBatchProcessor(le, sdklog.WithExportInterval(c.flush())))),
+			sdklog.WithProcessor(sdklog.NewBatchProcessor(&logGate{le, g}, sdklog.WithExportInterval(c.flush())))),
 		prop: propagation.TraceContext{},
 	}
 	s.tracer = s.traces.Tracer(scope)
