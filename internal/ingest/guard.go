@@ -28,10 +28,10 @@ type Refusal struct {
 // Error gives the detail.
 func (r *Refusal) Error() string { return r.Detail }
 
-// Reason gives the counter's reason. A store may return any error that has
+// RefusalReason gives the counter's reason. A store may return any error that has
 // this method to refuse one sample for good (a series limit, say) without
 // failing the batch.
-func (r *Refusal) Reason() string { return r.Code }
+func (r *Refusal) RefusalReason() string { return r.Code }
 
 // Is makes the refusal one sample's fault in the eyes of Prometheus' handlers.
 func (r *Refusal) Is(target error) bool { return target == storage.ErrOutOfBounds }
@@ -222,11 +222,11 @@ func (g *Guard) refuse(reason string, err error, ls labels.Labels, t int64) {
 // SampleReason tells whether an append error is the sample's own fault, and
 // gives the counter's reason. Everything else is the store's.
 func SampleReason(err error) (string, bool) {
-	var own interface{ Reason() string }
+	var own interface{ RefusalReason() string }
 	var hist histogram.Error
 	switch {
 	case errors.As(err, &own):
-		return own.Reason(), true
+		return own.RefusalReason(), true
 	case errors.Is(err, storage.ErrTooOldSample):
 		return "too_old", true
 	case errors.Is(err, storage.ErrOutOfOrderSample):

@@ -272,6 +272,51 @@ func TestServerClosesConnectionsBeyondItsLimitAndEndsCleanly(t *testing.T) {
 	}
 }
 
+// A body that never comes ends with its timeout; a response that streams for
+// longer than that goes on.
+func TestSlowBodiesEndAndSlowResponsesDoNot(t *testing.T) {
+	const timeout = 100 * time.Millisecond
+	s, err := Listen(ServerOptions{Addr: "127.0.0.1:0", Protocol: "test", Timeout: timeout,
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if _, err := ReadBody(r, 1000); err != nil {
+				http.Error(w, err.Error(), http.StatusBadRequest)
+				return
+			}
+			select {
+			case <-r.Context().Done():
+				http.Error(w, "cut off", http.StatusInternalServerError)
+			case <-time.After(3 * timeout):
+				fmt.Fprint(w, "done")
+			}
+		})})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- s.Run(ctx) }()
+	for _, c := range []struct{ request, status string }{
+		{"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", "HTTP/1.1 200"},
+		{"POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 5\r\n\r\nhello", "HTTP/1.1 200"},
+		{"POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 500\r\n\r\nhello", "HTTP/1.1 400"},
+	} {
+		conn, err := net.Dial("tcp", s.Addr())
+		if err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprint(conn, c.request)
+		got, _ := io.ReadAll(conn)
+		conn.Close()
+		if !strings.HasPrefix(string(got), c.status) {
+			t.Errorf("%q was answered with %q, want %s", c.request, got, c.status)
+		}
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
+
 func FuzzJSONLogs(f *testing.F) {
 	f.Add([]byte(`{"@timestamp":"2026-03-01T11:59:58.5Z","log":{"level":"ERROR"},"message":"boom","a":{"b":[1,2,{"c":null}]}}`))
 	f.Add([]byte(`{"ts":1e300,"msg":"\ud800"}`))
@@ -297,7 +342,7 @@ func FuzzJSONLogs(f *testing.F) {
 }
 
 func FuzzParseTime(f *testing.F) {
-	for _, s := range []string{"2026-03-01T11:59:58.5Z", "1772366398", "1772366398.25", "1772366398500000000", "9e99", "2026-03-01", ""} {
+	for _, s := range []string{"2026-03-01T11:59:58.5Z", "1772366398", "1772366398.25", "1772366398500000000", "9e99", "2026-03-01", "", "10000000000000", "1969-12-31T23:59:59Z"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {

@@ -166,7 +166,7 @@ func ParseTime(s string) (time.Time, error) {
 	}
 	for _, layout := range timeLayouts {
 		if t, err := time.Parse(layout, s); err == nil {
-			if t.Year() < 1970 || t.Year() > 2261 {
+			if t.Unix() < 0 || t.Year() > 2261 {
 				break
 			}
 			return t, nil
@@ -186,9 +186,9 @@ func parseUnix(s string) (time.Time, bool) {
 		case n < 1e11: // seconds until the year 5138
 			return unixInRange(n, 0)
 		case n < 1e14:
-			return time.UnixMilli(n).UTC(), true
+			return unixInRange(n/1e3, n%1e3*1e6)
 		case n < 1e17:
-			return time.UnixMicro(n).UTC(), true
+			return unixInRange(n/1e6, n%1e6*1e3)
 		}
 		return time.Unix(0, n).UTC(), true
 	}
