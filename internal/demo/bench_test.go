@@ -25,7 +25,7 @@ func BenchmarkShopAtMeanLoad(b *testing.B) {
 	}
 	rec := record(b)
 	p := plan.Shop()
-	ps, err := newProcesses(argv, shop.Config{OTLP: rec.addr, Dir: b.TempDir(), Seed: 7, Connected: true}, p, slog.New(slog.DiscardHandler))
+	ps, err := newProcesses(argv, shop.Config{OTLP: rec.addr, Dir: b.TempDir(), Seed: 7}, p, slog.New(slog.DiscardHandler))
 	if err != nil {
 		b.Fatal(err)
 	}

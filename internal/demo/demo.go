@@ -45,7 +45,8 @@ type Options struct {
 
 	// Calibrate runs the given function against a throw-away Norn that it
 	// starts and ends: the shop is measured there before the past is made, so
-	// that no live sample is in the real Norn before its past. Append takes
+	// that no live sample is in the real Norn before its past. The shop's
+	// processes are the same all along. Append takes
 	// the past in, in time order; it must not keep the slice. Without both
 	// there is no past.
 	Calibrate func(ctx context.Context, run func(ctx context.Context, otlp, api string) error) error
@@ -61,7 +62,9 @@ type Options struct {
 
 	Rate           float64       // mean requests a second over the day, 14 unless given
 	History        time.Duration // length of the past, 14 days unless given
-	MeasureFor     time.Duration // length of the measurement, 45 s unless given
+	Rehearsal      time.Duration // how long the shop is open before anybody looks, 8 s unless given
+	MeasureFor     time.Duration // length of the measurement, 50 s unless given
+	Window         time.Duration // width of Norn's windows, 10 s unless given
 	Quiet          time.Duration // before the first fault, 1 min unless given
 	Pause          time.Duration // between faults, 2 min unless given
 	MetricInterval time.Duration // between metric exports, 10 s unless given
@@ -94,7 +97,9 @@ func (o Options) withDefaults() (Options, error) {
 		}
 	}
 	def(&o.History, 14*24*time.Hour)
-	def(&o.MeasureFor, 45*time.Second)
+	def(&o.Rehearsal, 8*time.Second)
+	def(&o.MeasureFor, 50*time.Second)
+	def(&o.Window, 10*time.Second)
 	def(&o.Quiet, time.Minute)
 	def(&o.Pause, 2*time.Minute)
 	def(&o.MetricInterval, 10*time.Second)
@@ -178,21 +183,40 @@ type demo struct {
 }
 
 func (d *demo) run(ctx context.Context) error {
-	if err := d.past(ctx); err != nil {
-		return err
-	}
-	return d.withShop(ctx, d.o.OTLP, "starting the shop", d.direct)
+	return d.withShop(ctx, func(ctx context.Context, ps *processes, us *users) error {
+		if !pause(ctx, d.o.Rehearsal) {
+			return ctx.Err()
+		}
+		gen, err := d.past(ctx, ps, us)
+		if err != nil {
+			return err
+		}
+		if err := d.connect(ctx, ps, gen); err != nil {
+			return err
+		}
+		return d.direct(ctx, ps, us)
+	})
 }
 
-// rehearsal is how long the shop is open before its telemetry is let out.
-const rehearsal = 8 * time.Second
+// connect brings Norn and the shop together at the begin of one of Norn's
+// windows, so that the first one is whole and the past ends where it begins.
+func (d *demo) connect(ctx context.Context, ps *processes, gen *model.Generator) error {
+	at := time.Now().Add(time.Second).Truncate(d.o.Window).Add(d.o.Window)
+	if gen != nil {
+		if err := gen.Until(ctx, at, d.o.Append, func(float64) {}); err != nil {
+			return err
+		}
+	}
+	if !pause(ctx, time.Until(at)) {
+		return ctx.Err()
+	}
+	return ps.Connect(ctx, d.o.OTLP, at)
+}
 
-// telemetryWindow is the width of the windows in which Norn counts.
-const telemetryWindow = 10 * time.Second
-
-// withShop runs f while the shop is up and visited, and takes the shop down.
-func (d *demo) withShop(ctx context.Context, otlp, phase string, f func(context.Context, *processes, *users) error) error {
-	conf := shop.Config{OTLP: otlp, Dir: d.dir, Seed: d.o.Seed, MetricMS: int(d.o.MetricInterval.Milliseconds())}
+// withShop runs f while the shop is open and visited, and closes the shop. Its
+// telemetry goes nowhere until it is connected.
+func (d *demo) withShop(ctx context.Context, f func(context.Context, *processes, *users) error) error {
+	conf := shop.Config{Dir: d.dir, Seed: d.o.Seed, MetricMS: int(d.o.MetricInterval.Milliseconds())}
 	ps, err := newProcesses(d.o.Command, conf, d.plan, d.o.Log)
 	if err != nil {
 		return err
@@ -201,7 +225,7 @@ func (d *demo) withShop(ctx context.Context, otlp, phase string, f func(context.
 	hold, release := context.WithCancel(context.WithoutCancel(ctx))
 	defer release()
 	defer ps.Down()
-	if err := ps.Up(ctx, hold, func(x float64) { d.o.Progress(phase, x) }); err != nil {
+	if err := ps.Up(ctx, hold, func(x float64) { d.o.Progress("opening the shop", x) }); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithCancel(ctx)
@@ -211,14 +235,5 @@ func (d *demo) withShop(ctx context.Context, otlp, phase string, f func(context.
 	defer cancel()
 	wg.Go(func() { us.Run(ctx) })
 	wg.Go(func() { ps.Watch(ctx) })
-	// Norn is connected to a shop that is warm, at the begin of one of its
-	// windows, so that the first one is whole.
-	at := time.Now().Add(rehearsal).Truncate(telemetryWindow).Add(telemetryWindow)
-	if !pause(ctx, time.Until(at)) {
-		return ctx.Err()
-	}
-	if err := ps.Connect(ctx, at); err != nil {
-		return err
-	}
 	return f(ctx, ps, us)
 }

@@ -13,9 +13,6 @@ import (
 	"github.com/norn-aiops/norn/internal/telemetry"
 )
 
-// settleTime is how long the shop runs before it is measured.
-const settleTime = 12 * time.Second
-
 // fineHistory is the last part of the past, made at the live interval.
 const fineHistory = 3 * time.Hour
 
@@ -26,81 +23,78 @@ type measurement struct {
 }
 
 // past measures the shop against the throw-away Norn and gives the real one
-// its two weeks. The shop is measured elsewhere, and not in the Norn that gets
-// the past, because a store takes samples of a series in time order.
-func (d *demo) past(ctx context.Context) error {
+// its two weeks, up to about now. The shop is measured elsewhere, and not in
+// the Norn that gets the past, because a store takes the samples of a series
+// in time order. Without a way to do so it returns nil.
+func (d *demo) past(ctx context.Context, ps *processes, us *users) (*model.Generator, error) {
 	if d.o.Append == nil || d.o.Calibrate == nil {
-		return nil
+		return nil, nil
 	}
 	var m measurement
 	err := d.o.Calibrate(ctx, func(ctx context.Context, otlp, api string) (err error) {
-		m, err = d.measure(ctx, otlp, api)
+		m, err = d.measure(ctx, ps, us, otlp, api)
 		return err
 	})
 	if err != nil {
-		return fmt.Errorf("demo: cannot measure the shop: %w", err)
+		return nil, fmt.Errorf("demo: cannot measure the shop: %w", err)
 	}
 	gen, err := model.New(model.Config{
 		Plan: d.plan, Live: m.series, Demand: m.demand, Rate: d.o.Rate, Seed: d.o.Seed,
 		From: time.Now().Add(-d.o.History), Fine: fineHistory, Zone: time.Local,
 	})
 	if err != nil {
-		return fmt.Errorf("demo: %w", err)
+		return nil, fmt.Errorf("demo: %w", err)
 	}
-	const phase = "making two weeks of history"
+	const phase = "making the shop's past"
 	d.o.Progress(phase, 0)
-	if err := gen.Until(ctx, time.Now(), d.o.Append, func(x float64) { d.o.Progress(phase, x) }); err != nil {
-		return err
-	}
-	// Making it took a while; catch up, so that the past ends where the live
-	// samples begin.
-	return gen.Until(ctx, time.Now(), d.o.Append, func(float64) {})
+	return gen, gen.Until(ctx, time.Now(), d.o.Append, func(x float64) { d.o.Progress(phase, x) })
 }
 
-// measure runs the shop at two levels of demand and reads its series back.
-func (d *demo) measure(ctx context.Context, otlp, api string) (m measurement, err error) {
+// measure shows the shop to the throw-away Norn at two levels of demand and
+// reads its series back.
+func (d *demo) measure(ctx context.Context, ps *processes, us *users, otlp, api string) (measurement, error) {
 	const phase = "measuring the shop"
 	var levels schedule
-	m.demand = levels.at
-	err = d.withShop(ctx, otlp, "starting the shop to measure it", func(ctx context.Context, _ *processes, us *users) error {
-		begin := time.Now()
-		set := func(factor float64) {
-			us.Surge(factor)
-			levels.set(time.Now(), factor)
+	begin := time.Now()
+	set := func(factor float64) {
+		us.Surge(factor)
+		levels.set(time.Now(), factor)
+	}
+	set(1)
+	defer us.Surge(1)
+	m := measurement{demand: levels.at}
+	if err := ps.Connect(ctx, otlp, begin); err != nil {
+		return m, err
+	}
+	for {
+		t := time.Since(begin)
+		d.o.Progress(phase, math.Min(1, float64(t)/float64(d.o.MeasureFor)))
+		if t >= d.o.MeasureFor {
+			break
 		}
-		set(1)
-		settle := min(settleTime, d.o.MeasureFor)
-		total := settle + d.o.MeasureFor
-		for {
-			t := time.Since(begin)
-			d.o.Progress(phase, math.Min(1, float64(t)/float64(total)))
-			switch {
-			case t >= total:
-				series, err := newNorn(api).Series(ctx, d.o.MeasureFor)
-				if err != nil {
-					return err
-				}
-				m.series = since(series, begin.Add(settle))
-				return nil
-			case t >= settle+d.o.MeasureFor/2 && levels.last() == 1:
-				set(0.6)
-			}
-			if !pause(ctx, 500*time.Millisecond) {
-				return ctx.Err()
-			}
+		if t >= d.o.MeasureFor/2 && levels.last() == 1 {
+			set(0.6)
 		}
-	})
-	return m, err
+		if !pause(ctx, 500*time.Millisecond) {
+			return m, ctx.Err()
+		}
+	}
+	var err error
+	if m.series, err = newNorn(api).Series(ctx, d.o.MeasureFor); err != nil {
+		return m, err
+	}
+	m.series = whole(m.series, begin.Truncate(d.o.Window).Add(d.o.Window))
+	return m, ps.Connect(ctx, "", time.Now())
 }
 
-// since keeps the samples of the measured time, and the last sample of series
-// that have none there.
-func since(series []store.SeriesData, from time.Time) []store.SeriesData {
+// whole drops the samples of windows that were under way when the measurement
+// began; a series that has no others keeps its last.
+func whole(series []store.SeriesData, first time.Time) []store.SeriesData {
 	out := make([]store.SeriesData, 0, len(series))
 	for _, s := range series {
 		kept := store.SeriesData{Labels: s.Labels}
 		for _, v := range s.Samples {
-			if v.T >= from.UnixMilli() {
+			if v.T > first.UnixMilli() {
 				kept.Samples = append(kept.Samples, v)
 			}
 		}

@@ -56,7 +56,7 @@ type processes struct {
 	dead     map[string]bool     // killed on purpose
 	effects  map[string][]fault.Effect
 	untold   map[string]bool // instances that did not take their effects
-	open     bool            // telemetry is let out
+	otlp     string          // where telemetry goes now
 }
 
 func newProcesses(argv []string, conf shop.Config, p *plan.Plan, log *slog.Logger) (*processes, error) {
@@ -67,7 +67,7 @@ func newProcesses(argv []string, conf shop.Config, p *plan.Plan, log *slog.Logge
 	conf.Token = hex.EncodeToString(token)
 	ps := &processes{conf: conf, argv: argv, plan: p, log: log, start: make(chan func()),
 		procs: map[string]*process{}, addrs: map[string]string{}, versions: map[string]string{},
-		dead: map[string]bool{}, effects: map[string][]fault.Effect{}, untold: map[string]bool{}}
+		dead: map[string]bool{}, effects: map[string][]fault.Effect{}, untold: map[string]bool{}, otlp: conf.OTLP}
 	for i := range p.Services {
 		ps.versions[p.Services[i].Name] = p.Services[i].Version
 	}
@@ -135,7 +135,7 @@ func (ps *processes) exec(ctx context.Context, p *process) error {
 	conf.Service, conf.Instance, conf.Version = p.service, p.instance, p.version
 	conf.Peers = ps.peers()
 	ps.mu.Lock()
-	conf.Connected = conf.Connected || ps.open
+	conf.OTLP = ps.otlp
 	ps.mu.Unlock()
 	line, err := json.Marshal(conf)
 	if err != nil {
@@ -219,15 +219,15 @@ func (ps *processes) tellPeers(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// Connect lets the telemetry of all processes out from time t on, also of
-// those that start later.
-func (ps *processes) Connect(ctx context.Context, t time.Time) error {
+// Connect sends the telemetry of all processes, also of those that start
+// later, to another receiver, from time t on; to "" for none.
+func (ps *processes) Connect(ctx context.Context, otlp string, t time.Time) error {
 	ps.mu.Lock()
-	ps.open = true
+	ps.otlp = otlp
 	ps.mu.Unlock()
 	var errs []error
 	for _, p := range ps.running() {
-		errs = append(errs, ps.put(ctx, p, "/connect", t.UnixMilli()))
+		errs = append(errs, ps.put(ctx, p, "/connect", shop.Connection{OTLP: otlp, Since: t.UnixMilli()}))
 	}
 	return errors.Join(errs...)
 }

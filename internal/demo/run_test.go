@@ -46,7 +46,7 @@ func parentMain() {
 		os.Exit(1)
 	}
 	d := &demo{o: o, dir: os.Args[2], plan: plan.Shop()}
-	_ = d.withShop(context.Background(), o.OTLP, "", func(ctx context.Context, ps *processes, _ *users) error {
+	_ = d.withShop(context.Background(), func(ctx context.Context, ps *processes, _ *users) error {
 		text, err := json.Marshal(ps.PIDs())
 		if err != nil {
 			return err
@@ -101,7 +101,7 @@ func TestDemoTellsWhatNornFound(t *testing.T) {
 	defer cancel()
 	done := make(chan error, 1)
 	go func() {
-		done <- Run(ctx, Options{OTLP: rec.addr, API: api.URL, Fault: "slow-query", Quiet: time.Second, Pause: time.Second, Seed: 3, Rate: 20, Out: out})
+		done <- Run(ctx, Options{OTLP: rec.addr, API: api.URL, Fault: "slow-query", Quiet: time.Second, Pause: time.Second, Seed: 3, Rate: 20, Window: time.Second, Rehearsal: time.Second, Out: out})
 	}()
 	until(t, "the fault is announced", func() bool {
 		return strings.Contains(out.String(), "injected slow-query: slow_query 0.25 on orders->orders-db (a fault")
@@ -168,7 +168,7 @@ func TestPastComesBeforeTheLiveShop(t *testing.T) {
 	defer cancel()
 	done := make(chan error, 1)
 	go func() {
-		done <- Run(ctx, Options{OTLP: rec.addr, API: api.URL, Rate: 20, Out: out, Seed: 1, MeasureFor: 3 * time.Second, History: 24 * time.Hour, MetricInterval: time.Second,
+		done <- Run(ctx, Options{OTLP: rec.addr, API: api.URL, Rate: 20, Out: out, Seed: 1, MeasureFor: 3 * time.Second, History: 24 * time.Hour, MetricInterval: time.Second, Window: time.Second, Rehearsal: time.Second,
 			Calibrate: func(ctx context.Context, run func(context.Context, string, string) error) error {
 				return run(ctx, scratch.addr, api.URL)
 			},
@@ -200,7 +200,7 @@ func TestPastComesBeforeTheLiveShop(t *testing.T) {
 	}
 	mu.Lock()
 	defer mu.Unlock()
-	if len(past) < 2000 || len(phases) != 4 {
+	if len(past) < 2000 || len(phases) != 3 {
 		t.Errorf("%d samples of the past, phases %v", len(past), phases)
 	}
 	for i := range past {

@@ -39,7 +39,7 @@ func openShop(t *testing.T, rate float64) *open {
 		t.Fatal(err)
 	}
 	p := plan.Shop()
-	o.ps, err = newProcesses(argv, shop.Config{OTLP: o.rec.addr, Dir: t.TempDir(), Seed: 7, MetricMS: 500, FlushMS: 200, Connected: true}, p, slog.New(slog.NewTextHandler(t.Output(), nil)))
+	o.ps, err = newProcesses(argv, shop.Config{OTLP: o.rec.addr, Dir: t.TempDir(), Seed: 7, MetricMS: 500, FlushMS: 200}, p, slog.New(slog.NewTextHandler(t.Output(), nil)))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -167,14 +167,16 @@ func (n *node) cacheCommand(ctx context.Context, op, method, key string, body []
 func (n *node) cacheRead(ctx context.Context, key string) (json.RawMessage, bool) {
 	status, data, err := n.cacheCommand(ctx, "GET", http.MethodGet, key, nil)
 	if err != nil {
-		n.sig.log.WarnContext(ctx, "cannot read from the cache: "+err.Error())
+		if ctx.Err() == nil {
+			n.sig.log.WarnContext(ctx, "cannot read from the cache: "+err.Error())
+		}
 		return nil, false
 	}
 	return data, status == http.StatusOK
 }
 
 func (n *node) cacheSet(ctx context.Context, st *plan.Step, req request, data []byte) {
-	if _, _, err := n.cacheCommand(ctx, "SET", http.MethodPut, cacheKey(st.Key, req), data); err != nil {
+	if _, _, err := n.cacheCommand(ctx, "SET", http.MethodPut, cacheKey(st.Key, req), data); err != nil && ctx.Err() == nil {
 		n.sig.log.WarnContext(ctx, "cannot write to the cache: "+err.Error())
 	}
 }

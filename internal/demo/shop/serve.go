@@ -52,6 +52,9 @@ func (n *node) answer(w http.ResponseWriter, r *http.Request, op *plan.Op) {
 	}
 	ctx := r.Context()
 	got, err := n.perform(ctx, op, req)
+	if ctx.Err() != nil {
+		return // the caller is gone: nobody to answer, no fault of ours
+	}
 	if err != nil {
 		var own failure
 		status := http.StatusBadGateway

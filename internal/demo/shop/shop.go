@@ -36,16 +36,13 @@ type Config struct {
 	Instance string              `json:"instance"`
 	Version  string              `json:"version"`
 	Host     string              `json:"host,omitempty"` // host.name, the machine's own unless given
-	OTLP     string              `json:"otlp"`           // host:port of the OTLP gRPC receiver
+	OTLP     string              `json:"otlp,omitempty"` // host:port of the OTLP gRPC receiver; none until PUT /connect unless given
 	Dir      string              `json:"dir"`            // where databases live
 	Token    string              `json:"token"`          // that control requests must carry
 	Seed     uint64              `json:"seed"`
 	MetricMS int                 `json:"metric_ms,omitempty"` // between metric exports, 10,000 unless given
 	FlushMS  int                 `json:"flush_ms,omitempty"`  // between exports of spans and logs, 2,000 unless given
 	Peers    map[string][]string `json:"peers,omitempty"`
-	// Connected lets telemetry out from the start; else it is kept back until
-	// PUT /connect.
-	Connected bool `json:"connected,omitempty"`
 }
 
 // Ready is the one JSON line that a process writes when it listens.
@@ -199,7 +196,7 @@ func (n *node) listen(ctx context.Context, h http.Handler, out io.Writer) error 
 }
 
 // control takes orders: PUT /peers and PUT /effects replace what is known, PUT
-// /connect lets telemetry out from the given moment on (Unix ms).
+// /connect says where telemetry goes.
 func (n *node) control() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("PUT /peers", func(w http.ResponseWriter, r *http.Request) {
@@ -217,11 +214,16 @@ func (n *node) control() http.Handler {
 		}
 	})
 	mux.HandleFunc("PUT /connect", func(w http.ResponseWriter, r *http.Request) {
-		var ms int64
-		if readJSON(w, r, &ms) {
-			n.sig.gate.open(time.UnixMilli(ms))
-			w.WriteHeader(http.StatusNoContent)
+		var c Connection
+		if !readJSON(w, r, &c) {
+			return
 		}
+		// The exporters outlive the request.
+		if err := n.sig.gate.connect(context.WithoutCancel(r.Context()), c); err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+		w.WriteHeader(http.StatusNoContent)
 	})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get(TokenHeader) != n.conf.Token {

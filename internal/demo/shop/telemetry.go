@@ -10,9 +10,6 @@ import (
 
 	"go.opentelemetry.io/contrib/bridges/otelslog"
 	"go.opentelemetry.io/otel/attribute"
-	"go.opentelemetry.io/otel/exporters/otlp/otlplog/otlploggrpc"
-	"go.opentelemetry.io/otel/exporters/otlp/otlpmetric/otlpmetricgrpc"
-	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracegrpc"
 	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/propagation"
 	sdklog "go.opentelemetry.io/otel/sdk/log"
@@ -48,30 +45,20 @@ func startTelemetry(ctx context.Context, c *Config, svc *plan.Service) (*signals
 	if err != nil {
 		return nil, fmt.Errorf("cannot describe %s: %w", c.Instance, err)
 	}
-	te, err := otlptracegrpc.New(ctx, otlptracegrpc.WithEndpoint(c.OTLP), otlptracegrpc.WithInsecure())
-	if err != nil {
-		return nil, fmt.Errorf("cannot set up the span exporter: %w", err)
-	}
-	me, err := otlpmetricgrpc.New(ctx, otlpmetricgrpc.WithEndpoint(c.OTLP), otlpmetricgrpc.WithInsecure())
-	if err != nil {
-		return nil, fmt.Errorf("cannot set up the metric exporter: %w", err)
-	}
-	le, err := otlploggrpc.New(ctx, otlploggrpc.WithEndpoint(c.OTLP), otlploggrpc.WithInsecure())
-	if err != nil {
-		return nil, fmt.Errorf("cannot set up the log exporter: %w", err)
-	}
 	g := &gate{}
-	if c.Connected {
-		g.open(time.Now())
+	if c.OTLP != "" {
+		if err := g.connect(ctx, Connection{OTLP: c.OTLP}); err != nil {
+			return nil, err
+		}
 	}
 	s := &signals{
 		gate: g,
 		traces: sdktrace.NewTracerProvider(sdktrace.WithResource(res), sdktrace.WithSampler(sdktrace.AlwaysSample()),
-			sdktrace.WithBatcher(&spanGate{te, g}, sdktrace.WithBatchTimeout(c.flush()), sdktrace.WithMaxQueueSize(4096))),
+			sdktrace.WithBatcher(spanGate{g}, sdktrace.WithBatchTimeout(c.flush()), sdktrace.WithMaxQueueSize(4096))),
 		metrics: sdkmetric.NewMeterProvider(sdkmetric.WithResource(res), sdkmetric.WithView(views()...),
-			sdkmetric.WithReader(sdkmetric.NewPeriodicReader(&metricGate{me, g}, sdkmetric.WithInterval(c.metricInterval())))),
+			sdkmetric.WithReader(sdkmetric.NewPeriodicReader(metricGate{g}, sdkmetric.WithInterval(c.metricInterval())))),
 		logs: sdklog.NewLoggerProvider(sdklog.WithResource(res),
-			sdklog.WithProcessor(sdklog.NewBatchProcessor(&logGate{le, g}, sdklog.WithExportInterval(c.flush())))),
+			sdklog.WithProcessor(sdklog.NewBatchProcessor(logGate{g}, sdklog.WithExportInterval(c.flush())))),
 		prop: propagation.TraceContext{},
 	}
 	s.tracer = s.traces.Tracer(scope)
@@ -136,7 +123,7 @@ func views() []sdkmetric.View {
 
 // stop sends what is left, within the context's time.
 func (s *signals) stop(ctx context.Context) error {
-	return errors.Join(s.traces.Shutdown(ctx), s.logs.Shutdown(ctx), s.metrics.Shutdown(ctx))
+	return errors.Join(s.traces.Shutdown(ctx), s.logs.Shutdown(ctx), s.metrics.Shutdown(ctx), s.gate.close(ctx))
 }
 
 func (c *Config) flush() time.Duration {
