@@ -169,8 +169,8 @@ type Normalize struct {
 
 // Mask hides secrets in log bodies and attributes.
 type Mask struct {
-	Enabled  bool     `yaml:"enabled"`
-	Patterns []string `yaml:"patterns"`
+	Enabled  bool              `yaml:"enabled"`
+	Patterns map[string]string `yaml:"patterns"`
 }
 
 // Topology says how spans become the dependency graph.
@@ -219,7 +219,7 @@ func Default() Config {
 		},
 		Scrape: []Scrape{},
 		Normalize: Normalize{
-			Mask: Mask{Enabled: true, Patterns: []string{}}, MaxLogAge: d(7 * day), MaxFuture: d(10 * time.Minute),
+			Mask: Mask{Enabled: true, Patterns: map[string]string{}}, MaxLogAge: d(7 * day), MaxFuture: d(10 * time.Minute),
 		},
 		Topology: Topology{Window: d(10 * time.Second), Lag: d(5 * time.Second), Expiry: d(time.Hour)},
 		Detect:   Detect{MaxSeries: 1_000_000, Sensitivity: 0.05},

@@ -64,7 +64,7 @@ func TestBadSettingsAreNamed(t *testing.T) {
 		{"ingest: {limits: {bytes: -1}}", "ingest.limits.bytes"},
 		{"ingest: {syslog: {tls: {listen: '127.0.0.1:1'}}}", "ingest.syslog.tls"},
 		{"ingest: {syslog: {timezone: Mars/Base}}", "ingest.syslog.timezone"},
-		{"normalize: {mask: {patterns: ['(']}}", "normalize.mask.patterns[0]"},
+		{"normalize: {mask: {patterns: {mine: '('}}}", "normalize.mask.patterns.mine"},
 		{"topology: {window: 1h}", "topology.window"},
 		{"log: {level: loud}", "log.level"},
 		{"scrape_configs: [{job_name: a}]", "has no targets"},

@@ -109,7 +109,7 @@ func (c *Config) checkLimits(bad report) {
 func (c *Config) checkStages(bad report) {
 	for i, p := range c.Normalize.Mask.Patterns {
 		if _, err := regexp.Compile(p); err != nil {
-			bad(fmt.Sprintf("normalize.mask.patterns[%d]", i), "%v", err)
+			bad("normalize.mask.patterns."+i, "%v", err)
 		}
 	}
 	if c.Topology.Window < Duration(time.Second) || c.Topology.Window > Duration(10*time.Minute) {

@@ -109,6 +109,13 @@ var libraryLog sync.Once
 
 func routeLibraryLog(l *slog.Logger) {
 	libraryLog.Do(func() {
+		// The library panics when flags were never parsed; Norn's command line
+		// is not the flag package's.
+		if !flag.Parsed() {
+			if err := flag.CommandLine.Parse(nil); err != nil {
+				l.Warn("cannot set the log storage library's defaults", "err", err)
+			}
+		}
 		if f := flag.Lookup("loggerLevel"); f != nil {
 			if err := f.Value.Set("WARN"); err != nil {
 				l.Warn("cannot quieten the log storage library", "err", err)

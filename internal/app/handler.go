@@ -1,0 +1,61 @@
+package app
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/norn-aiops/norn/internal/api"
+	"github.com/norn-aiops/norn/internal/ingest/alertmanager"
+	"github.com/norn-aiops/norn/internal/ingest/remotewrite"
+	ingestweb "github.com/norn-aiops/norn/internal/ingest/web"
+	"github.com/norn-aiops/norn/web"
+)
+
+// routes are served beside the API's own; they are named here so that they
+// are in the OpenAPI document too.
+func routes() []api.Route {
+	return []api.Route{
+		{Method: http.MethodPost, Path: "/api/v1/write", Summary: "Prometheus remote write 1.0 and 2.0"},
+		{Method: http.MethodPost, Path: "/api/v2/alerts", Summary: "Alerts as Alertmanager's API v2 takes them"},
+		{Method: http.MethodGet, Path: "/api/v2/status", Summary: "Status as Alertmanager's API v2 gives it"},
+		{Method: http.MethodPost, Path: "/api/v1/changes", Summary: "Deploys, configuration changes, scaling, flags"},
+		{Method: http.MethodPost, Path: "/api/v1/import/logs", Summary: "Log records as JSON lines"},
+		{Method: http.MethodPost, Path: "/api/v1/import/metrics", Summary: "Metrics as CSV"},
+		{Method: http.MethodGet, Path: "/prometheus/api/v1/{path}", Summary: "Prometheus' HTTP API, for Grafana and other readers", Tag: "prometheus"},
+		{Method: http.MethodGet, Path: "/metrics", Summary: "Norn's own metrics", Tag: "status"},
+		{Method: http.MethodGet, Path: "/-/healthy", Summary: "200 while the process is up", Tag: "status"},
+		{Method: http.MethodGet, Path: "/-/ready", Summary: "200 when telemetry is taken in", Tag: "status"},
+	}
+}
+
+// handler is everything that is served on the main address.
+func (a *App) handler() (http.Handler, error) {
+	st := a.stores.contracts()
+	srv := api.New(api.Options{
+		Live:    &live{pipe: a.pipe, registry: a.reg, log: a.log, started: time.Now()},
+		Metrics: st.Metrics, Logs: st.Logs, Traces: st.Traces, State: st.State,
+		Console: web.Dist(), Extra: routes(), Version: a.opts.Version,
+		Token: a.opts.Config.Server.Token.Reveal(), Log: a.log,
+	})
+	mux := http.NewServeMux()
+	mux.Handle("/", srv)
+	protect := func(pattern string, h http.Handler) { mux.Handle(pattern, srv.Protect(h)) }
+	protect("POST /api/v1/write", remotewrite.New(remotewrite.Options{
+		Metrics: a.stores.metrics, Limits: a.limits(), Counters: a.counters, Logger: a.log,
+	}))
+	am := alertmanager.New(alertmanager.Options{Sink: a.pipe, Limits: a.limits(), Counters: a.counters, Logger: a.log})
+	protect("/api/v2/", am)
+	in := ingestweb.New(ingestweb.Options{
+		Sink: a.pipe, Metrics: a.stores.metrics, Limits: a.limits(), Counters: a.counters, Logger: a.log,
+	})
+	protect("POST /api/v1/import/", in)
+	protect("POST /api/v1/changes", in)
+	protect("/prometheus/", a.stores.metrics.PrometheusAPI("/prometheus", a.opts.Version))
+	mux.Handle("GET /metrics", promhttp.HandlerFor(a.reg, promhttp.HandlerOpts{}))
+	well := func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("Norn is up.\n")) }
+	mux.HandleFunc("GET /-/healthy", well)
+	mux.HandleFunc("GET /-/ready", well)
+	return mux, nil
+}

@@ -1,0 +1,227 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/prometheus/model/labels"
+
+	"github.com/norn-aiops/norn/internal/api"
+	"github.com/norn-aiops/norn/internal/detect"
+	"github.com/norn-aiops/norn/internal/graph"
+	"github.com/norn-aiops/norn/internal/incident"
+	"github.com/norn-aiops/norn/internal/ops"
+	"github.com/norn-aiops/norn/internal/pipeline"
+	"github.com/norn-aiops/norn/internal/telemetry"
+)
+
+var _ api.Live = (*live)(nil)
+
+// live shows the running pipeline to the API. It only translates.
+type live struct {
+	pipe     *pipeline.Pipeline
+	registry prometheus.Gatherer
+	log      *slog.Logger
+	started  time.Time
+}
+
+// Series lists watched series, those that deviate first.
+func (l *live) Series(m api.SeriesMatch) ([]api.SeriesInfo, int) {
+	words := strings.Fields(strings.ToLower(m.Text))
+	found := l.pipe.Engine().List(func(s *telemetry.Series) bool {
+		if m.Signal != "" && s.Signal != m.Signal {
+			return false
+		}
+		if !m.Entity.IsZero() && s.Entity != m.Entity && s.Peer != m.Entity && s.Instance != m.Entity {
+			return false
+		}
+		return len(words) == 0 || holds(s, words)
+	}, 0)
+	slices.SortFunc(found, func(a, b detect.SeriesInfo) int {
+		if a.Anomalous != b.Anomalous {
+			if a.Anomalous {
+				return -1
+			}
+			return 1
+		}
+		if c := strings.Compare(a.Series.Entity.String(), b.Series.Entity.String()); c != 0 {
+			return c
+		}
+		return strings.Compare(a.Series.Name+a.Series.Labels.String(), b.Series.Name+b.Series.Labels.String())
+	})
+	active := l.activeBySeries()
+	out := make([]api.SeriesInfo, 0, min(len(found), m.Limit))
+	for _, f := range found[:min(len(found), m.Limit)] {
+		out = append(out, api.SeriesInfo{Meta: f.Series, LastTime: f.T, Last: f.V, AnomalyID: active[f.Series.ID], Tier: "full"})
+	}
+	return out, len(found)
+}
+
+// holds reports whether every word occurs in the series' name, a label's
+// value or the entity.
+func holds(s *telemetry.Series, words []string) bool {
+	var b strings.Builder
+	b.WriteString(s.Name + " " + s.Entity.String() + " " + s.Peer.String() + " " + s.Instance.String())
+	s.Labels.Range(func(lb labels.Label) { b.WriteString(" " + lb.Value) })
+	text := strings.ToLower(b.String())
+	for _, w := range words {
+		if !strings.Contains(text, w) {
+			return false
+		}
+	}
+	return true
+}
+
+func (l *live) activeBySeries() map[telemetry.SeriesID]string {
+	out := map[telemetry.SeriesID]string{}
+	for _, a := range l.pipe.Engine().Active() {
+		out[a.SeriesID] = a.ID
+	}
+	return out
+}
+
+// Explain says how a series is judged.
+func (l *live) Explain(id telemetry.SeriesID) (api.Explanation, bool) {
+	x, ok := l.pipe.Engine().Explain(id)
+	if !ok {
+		return api.Explanation{}, false
+	}
+	out := api.Explanation{
+		Sentence: x.Sentence, Phase: "watching", Points: int64(x.Points), IntervalMS: int64(1000 * x.IntervalSeconds),
+		Last: x.Value, Expected: x.Expected, Low: x.Low, High: x.High, P: 1,
+		Members: members(&x), Facts: facts(&x),
+	}
+	out.LastTime, _ = l.pipe.Engine().LastSeen(id)
+	if x.Baseline == "learning" {
+		out.Phase = "learning"
+	}
+	for _, a := range l.pipe.Engine().Active() {
+		if a.SeriesID == id {
+			out.AnomalyID, out.P = a.ID, a.P
+			if a.Kind == ops.AnomalySilence {
+				out.Phase = "silent"
+			}
+		}
+	}
+	return out, true
+}
+
+func members(x *detect.Explanation) []api.Member {
+	out := []api.Member{
+		{Name: "level", Score: x.Z, Text: fmt.Sprintf("a lasting shift speaks beyond %.1f scales", x.LevelLimit)},
+		{Name: "spike", Score: x.Z, Text: fmt.Sprintf("one to three points speak beyond %.1f scales", x.SpikeLimit)},
+	}
+	if x.ShapeReady {
+		out = append(out, api.Member{Name: "shape", Text: fmt.Sprintf("an unseen sequence speaks beyond %.2f", x.ShapeLimit)})
+	}
+	return out
+}
+
+func facts(x *detect.Explanation) []api.Fact {
+	out := []api.Fact{
+		{Name: "baseline", Text: x.Baseline},
+		{Name: "daily gain", Text: fmt.Sprintf("the profile of the day is %.0f %% better than a level", 100*x.DailyGain)},
+		{Name: "history", Text: fmt.Sprintf("calibrated on %.0f hours", x.HistoryHours)},
+	}
+	if x.Intermittent {
+		out = append(out, api.Fact{Name: "intermittent", Text: "gaps are usual, so silence means nothing"})
+	} else if x.SilentAfter > 0 {
+		out = append(out, api.Fact{Name: "silent after", Text: fmt.Sprintf("%.0f s without a point", x.SilentAfter)})
+	}
+	return out
+}
+
+// Bands gives the expected band.
+func (l *live) Bands(id telemetry.SeriesID, from, to, step int64) []ops.Band {
+	return l.pipe.Engine().Bands(id, from, to, step)
+}
+
+// Templates lists mined log templates, the most frequent first.
+func (l *live) Templates(e telemetry.Entity) []api.Template {
+	entities := []telemetry.Entity{e}
+	if e.IsZero() {
+		entities = l.pipe.Miner().Entities()
+	}
+	var out []api.Template
+	for _, en := range entities {
+		for _, t := range l.pipe.Miner().Templates(en) {
+			out = append(out, api.Template{ID: t.ID, Entity: en, Text: t.Text, Example: t.Example, Severity: t.Severity,
+				Count: t.Count, FirstSeen: t.FirstSeen, LastSeen: t.LastSeen})
+		}
+	}
+	slices.SortStableFunc(out, func(a, b api.Template) int {
+		switch {
+		case a.Count > b.Count:
+			return -1
+		case a.Count < b.Count:
+			return 1
+		}
+		return 0
+	})
+	return out
+}
+
+// GraphAt gives the dependency graph as it was at t.
+func (l *live) GraphAt(t int64) *graph.View { return l.pipe.GraphAt(t) }
+
+// Subscribe translates the pipeline's events.
+func (l *live) Subscribe(ctx context.Context) <-chan api.Event {
+	in := l.pipe.Subscribe(ctx)
+	out := make(chan api.Event, 16)
+	go func() { // ends with in, which ends with ctx
+		defer close(out)
+		for e := range in {
+			ev := api.Event{Kind: api.EventIncident, ID: e.Incident.ID, Time: e.Incident.Updated, Text: e.Incident.Title}
+			if len(e.Incident.Causes) > 0 {
+				ev.Entity = e.Incident.Causes[0].Entity
+			}
+			select {
+			case out <- ev:
+			default: // a hint; the reader asks again
+			}
+		}
+	}()
+	return out
+}
+
+// Acknowledge says that somebody works on an incident.
+func (l *live) Acknowledge(ctx context.Context, id, who, text string) (*ops.Incident, error) {
+	return l.do(ctx, (*incident.Correlator).Acknowledge, id, who, text)
+}
+
+// Resolve closes an incident by hand.
+func (l *live) Resolve(ctx context.Context, id, who, text string) (*ops.Incident, error) {
+	return l.do(ctx, (*incident.Correlator).ResolveByHand, id, who, text)
+}
+
+// Comment adds to an incident's timeline.
+func (l *live) Comment(ctx context.Context, id, who, text string) (*ops.Incident, error) {
+	return l.do(ctx, (*incident.Correlator).Comment, id, who, text)
+}
+
+func (l *live) do(ctx context.Context, act pipeline.Act, id, who, text string) (*ops.Incident, error) {
+	in, err := l.pipe.Do(ctx, act, id, who, text)
+	if errors.Is(err, incident.ErrState) {
+		return nil, fmt.Errorf("%w: %w", api.ErrConflict, err)
+	}
+	return in, err
+}
+
+// Why says why an anomaly is in an incident.
+func (l *live) Why(_ context.Context, id, anomaly string) (api.Why, error) {
+	sentence, reasons, err := l.pipe.Why(id, anomaly)
+	if err != nil {
+		return api.Why{}, err
+	}
+	out := api.Why{IncidentID: id, AnomalyID: anomaly, Sentence: sentence}
+	for _, r := range reasons {
+		out.Reasons = append(out.Reasons, api.Reason{Name: r.Name, Text: r.Text, Weight: r.Weight})
+	}
+	return out, nil
+}

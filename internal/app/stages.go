@@ -1,0 +1,29 @@
+package app
+
+import (
+	"time"
+
+	"github.com/norn-aiops/norn/internal/config"
+	"github.com/norn-aiops/norn/internal/detect"
+	"github.com/norn-aiops/norn/internal/incident"
+	"github.com/norn-aiops/norn/internal/logmine"
+	"github.com/norn-aiops/norn/internal/normalize"
+	"github.com/norn-aiops/norn/internal/pipeline"
+	"github.com/norn-aiops/norn/internal/topology"
+)
+
+// stageConfig turns the configuration file's words into the stages' own.
+func stageConfig(c config.Config) pipeline.Config {
+	logs := normalize.DefaultLogConfig()
+	logs.MaxAge, logs.MaxFuture = time.Duration(c.Normalize.MaxLogAge), time.Duration(c.Normalize.MaxFuture)
+	logs.NoMask, logs.MaskPatterns = !c.Normalize.Mask.Enabled, c.Normalize.Mask.Patterns
+	window := time.Duration(c.Topology.Window)
+	return pipeline.Config{
+		Normalize:   logs,
+		Topology:    topology.Config{Window: window, Lag: time.Duration(c.Topology.Lag)},
+		Logmine:     logmine.Config{Window: window},
+		Detect:      detect.Config{MaxSeries: c.Detect.MaxSeries, Sensitivity: c.Detect.Sensitivity},
+		Incident:    incident.Config{Quiet: time.Duration(c.Incident.QuietPeriod).Milliseconds(), MaxGroups: c.Incident.MaxOpen},
+		GraphExpiry: time.Duration(c.Topology.Expiry),
+	}
+}

@@ -1,0 +1,95 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/norn-aiops/norn/internal/api"
+	"github.com/norn-aiops/norn/internal/ops"
+	"github.com/norn-aiops/norn/internal/telemetry"
+)
+
+func clock(ms int64) string {
+	if ms == 0 {
+		return "-"
+	}
+	return time.UnixMilli(ms).Format("2006-01-02 15:04:05")
+}
+
+func percent(v float64) string { return fmt.Sprintf("%.0f %%", 100*v) }
+
+func incidentTable(w io.Writer, list []api.Summary) {
+	if len(list) == 0 {
+		fmt.Fprintln(w, "No incidents.")
+		return
+	}
+	fmt.Fprintln(w, "ID\tSTATE\tSINCE\tROOT\tSURE\tALERTS\tTITLE")
+	for i := range list {
+		in := &list[i]
+		root := in.Root.String()
+		if root == "" {
+			root = "-"
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%d\t%s\n",
+			in.ID, in.State, clock(in.Onset), root, percent(in.Confidence), in.Alerts, in.Title)
+	}
+}
+
+func incidentPage(w io.Writer, in *ops.Incident) {
+	fmt.Fprintf(w, "%s\n\n%s\n\n", in.Title, in.Sentence)
+	fmt.Fprintf(w, "id\t%s\n", in.ID)
+	fmt.Fprintf(w, "state\t%s\n", in.State)
+	fmt.Fprintf(w, "since\t%s\n", clock(in.Onset))
+	if in.Resolved != 0 {
+		fmt.Fprintf(w, "resolved\t%s\n", clock(in.Resolved))
+	}
+	fmt.Fprintf(w, "verdict\t%s, %s sure\n", in.Verdict, percent(in.Confidence))
+	fmt.Fprintf(w, "impact\t%s\n", in.ImpactText)
+	fmt.Fprintf(w, "folded in\t%d alerts and anomalies\n\n", in.Alerts)
+	fmt.Fprintln(w, "ROLE\tENTITY\tSCORE\tSINCE\tSIGNAL")
+	for _, c := range in.Causes {
+		fmt.Fprintf(w, "%s\t%s\t%.2f\t%s\t%s\n", c.Role, c.Entity, c.Score, clock(c.Onset), c.Signal)
+	}
+	changes(w, in.Changes)
+	fmt.Fprintln(w, "\nTIMELINE")
+	for _, e := range in.Timeline {
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", clock(e.Time), e.Kind, e.Entity, e.Text)
+	}
+}
+
+func changes(w io.Writer, list []telemetry.Change) {
+	if len(list) == 0 {
+		return
+	}
+	fmt.Fprintln(w, "\nCHANGES JUST BEFORE")
+	for _, ch := range list {
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s %s\n", clock(ch.Time), ch.Kind, ch.Entity, ch.Title, ch.Actor)
+	}
+}
+
+// argument prints every role with its evidence and shares.
+func argument(w io.Writer, in *ops.Incident) {
+	fmt.Fprintf(w, "%s\n\n%s\n", in.Title, in.Sentence)
+	for _, c := range in.Causes {
+		inferred := ""
+		if c.Inferred {
+			inferred = " (inferred: it sends no telemetry)"
+		}
+		fmt.Fprintf(w, "\n%s: %s%s\n", strings.ToUpper(string(c.Role)), c.Entity, inferred)
+		if c.Sentence != "" {
+			fmt.Fprintf(w, "  %s\n", c.Sentence)
+		}
+		fmt.Fprintf(w, "  score %.2f, probability %s, unexplained by others %s, since %s\n", c.Score, percent(c.Probability), percent(c.Unexplained), clock(c.Onset))
+		for _, x := range c.ExplainedBy {
+			fmt.Fprintf(w, "  had %s stayed normal, its excess would fall by %s\n", x.By, percent(x.Share))
+		}
+		for _, e := range c.Evidence {
+			fmt.Fprintf(w, "  evidence (weight %.2f, z %.1f): %s\n", e.Weight, e.Z, e.Text)
+		}
+		for _, ch := range c.Changes {
+			fmt.Fprintf(w, "  change at %s: %s %s\n", clock(ch.Time), ch.Kind, ch.Title)
+		}
+	}
+}

@@ -1,0 +1,274 @@
+// Package pipeline is the order of the stages: what arrives is normalised,
+// made durable, turned into topology, templates and detection series, judged,
+// grouped into incidents, and explained.
+//
+// It exists so that one file shows the way of the data. It knows the storage
+// contracts but no engine, and no protocol. Everything that happens at a time
+// of its own happens in [Pipeline.Tick], whose clock is an argument: the wall
+// clock in production, the data's own clock in replay and benchmarks.
+//
+// [Pipeline] is safe for concurrent use. Receivers call it from many
+// goroutines; Tick must not run twice at once and guards itself.
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/storage"
+
+	"github.com/norn-aiops/norn/internal/cause"
+	"github.com/norn-aiops/norn/internal/detect"
+	"github.com/norn-aiops/norn/internal/graph"
+	"github.com/norn-aiops/norn/internal/incident"
+	"github.com/norn-aiops/norn/internal/logmine"
+	"github.com/norn-aiops/norn/internal/normalize"
+	"github.com/norn-aiops/norn/internal/ops"
+	"github.com/norn-aiops/norn/internal/store"
+	"github.com/norn-aiops/norn/internal/telemetry"
+	"github.com/norn-aiops/norn/internal/topology"
+)
+
+// Config holds the settings of all stages. The zero value of a stage's part
+// means that stage's defaults.
+type Config struct {
+	Normalize normalize.LogConfig
+	Topology  topology.Config
+	Logmine   logmine.Config
+	Detect    detect.Config
+	Incident  incident.Config
+	Cause     cause.Config
+
+	GraphExpiry      time.Duration // an edge not seen for this long is gone (1 h)
+	SnapshotEvery    time.Duration // of Tick's clock; model state to the state store (1 min)
+	EvidenceLookback time.Duration // baseline of cause analysis before the onset (2 h)
+	MaxQueue         int           // anomalies waiting for the next tick (10,000); beyond it the newest are dropped and counted
+	// TopologyGiven says that the edges come from the feed itself (replay of
+	// data sets without spans), so that none expire.
+	TopologyGiven bool
+	// DataClock says that the receive time is the last Tick, not the wall clock.
+	DataClock bool
+}
+
+// Stores are the engines that the pipeline writes to.
+type Stores struct {
+	Metrics store.Metrics
+	Logs    store.Logs
+	Traces  store.Traces
+	State   store.State
+}
+
+// History reads back what a metric store holds, to bring detector state up to
+// date after a restart.
+type History interface {
+	// SelectAll visits every float series with samples in [from, to] (Unix ms).
+	SelectAll(ctx context.Context, from, to int64, visit func(ls labels.Labels, samples []telemetry.Sample)) error
+	// Bounds returns the times (Unix ms) of the oldest and newest sample; ok is
+	// false when the store is empty.
+	Bounds() (oldest, newest int64, ok bool)
+}
+
+// Pipeline runs the stages in order.
+type Pipeline struct {
+	cfg Config
+	log *slog.Logger
+	met *meters
+
+	st Stores
+
+	logs     *normalize.LogNormalizer
+	derive   *normalize.Deriver
+	topo     *topology.Builder
+	miner    *logmine.Miner
+	engine   *detect.Engine
+	graph    *graph.Graph
+	corr     *incident.Correlator
+	queue    anomalyQueue
+	subs     subscribers
+	deploys  deployTimes
+	quiet    atomic.Bool  // history is being read: learn, do not alarm
+	clock    atomic.Int64 // Tick's latest now, Unix ms
+	openNow  openIncidents
+	received atomic.Int64 // Unix ms of the newest arrival
+	started  time.Time
+
+	tickMu       sync.Mutex
+	lastSnapshot int64
+	lastEdges    int64
+	windows      incidentWindows
+	points       sync.Pool
+}
+
+// New makes a pipeline without stores; nothing may be handed to it before
+// [Pipeline.Open], except that its [Pipeline.OnCommit] can be given to the
+// metric store that is about to be opened.
+//
+// The error names a mask pattern that does not compile.
+func New(cfg Config, log *slog.Logger, reg prometheus.Registerer) (*Pipeline, error) {
+	cfg = cfg.withDefaults()
+	logs, err := normalize.NewLogs(cfg.Normalize)
+	if err != nil {
+		return nil, fmt.Errorf("cannot normalise logs: %w", err)
+	}
+	expiry := cfg.GraphExpiry.Milliseconds()
+	if cfg.TopologyGiven {
+		expiry = 1 << 60
+	}
+	p := &Pipeline{
+		cfg: cfg, log: log, met: newMeters(reg),
+		logs: logs, derive: normalize.NewDeriver(),
+		topo: topology.New(cfg.Topology), miner: logmine.New(cfg.Logmine),
+		engine: detect.New(cfg.Detect), graph: graph.New(expiry), corr: incident.New(cfg.Incident),
+		queue:   anomalyQueue{max: cfg.MaxQueue},
+		started: time.Now(),
+	}
+	p.points.New = func() any { s := make([]telemetry.Point, 0, 1024); return &s }
+	return p, nil
+}
+
+func (c Config) withDefaults() Config {
+	if c.GraphExpiry <= 0 {
+		c.GraphExpiry = time.Hour
+	}
+	if c.SnapshotEvery <= 0 {
+		c.SnapshotEvery = time.Minute
+	}
+	if c.EvidenceLookback <= 0 {
+		c.EvidenceLookback = 2 * time.Hour
+	}
+	if c.MaxQueue <= 0 {
+		c.MaxQueue = 10_000
+	}
+	return c
+}
+
+// Open attaches the stores, loads the state of the last run and lets the
+// detectors catch up with what the metric store has received since. now is
+// Unix ms.
+func (p *Pipeline) Open(ctx context.Context, st Stores, now int64) error {
+	p.st = st
+	p.clock.Store(now)
+	return p.restore(ctx, now)
+}
+
+// Run calls Tick on the wall clock every interval until ctx ends, then saves
+// the state of all models.
+func (p *Pipeline) Run(ctx context.Context, interval time.Duration) error {
+	t := time.NewTicker(interval)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			save, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
+			defer cancel()
+			return p.Save(save)
+		case now := <-t.C:
+			if err := p.Tick(ctx, now.UnixMilli()); err != nil && !errors.Is(err, context.Canceled) {
+				p.log.Error("tick failed", "err", err)
+			}
+		}
+	}
+}
+
+// OnCommit is the tap of the metric store: samples that were committed become
+// detection points, and points that deviate become anomalies waiting for the
+// next tick. It keeps nothing of batch.
+func (p *Pipeline) OnCommit(batch []store.Committed) { p.observe(p.derive, batch) }
+
+func (p *Pipeline) observe(d *normalize.Deriver, batch []store.Committed) {
+	buf := p.points.Get().(*[]telemetry.Point)
+	pts := d.Derive(batch, (*buf)[:0])
+	quiet := p.quiet.Load()
+	for i := range pts {
+		if a := p.engine.Observe(pts[i]); a != nil && !quiet {
+			p.queue.push(*a)
+		}
+	}
+	p.met.samples.Add(float64(len(batch)))
+	p.met.points.Add(float64(len(pts)))
+	clear(pts)
+	*buf = pts
+	p.points.Put(buf)
+}
+
+// OnDelete is called by the metric store when a series left its head.
+func (p *Pipeline) OnDelete(ref storage.SeriesRef) { p.derive.Forget(ref) }
+
+// Quiet turns alarms off while history is read in, and on again. Models learn
+// all the same.
+func (p *Pipeline) Quiet(on bool) {
+	switch {
+	case on:
+		p.quiet.Store(true)
+		p.engine.SetQuietBefore(math.MaxInt64)
+	case p.quiet.Swap(false):
+		p.engine.SetQuietBefore(p.clock.Load())
+	}
+}
+
+// Tick does what is due at now (Unix ms): closes windows of request and log
+// rates, finds silence, groups anomalies, judges candidates, stores and
+// publishes what changed.
+func (p *Pipeline) Tick(ctx context.Context, now int64) error {
+	p.tickMu.Lock()
+	defer p.tickMu.Unlock()
+	p.clock.Store(now)
+	if err := p.flushWindows(ctx, now); err != nil {
+		return err
+	}
+	quiet := p.quiet.Load()
+	for _, a := range append(p.engine.Tick(now), p.miner.Tick(now)...) {
+		if !quiet {
+			p.queue.push(a)
+		}
+	}
+	anomalies, dropped := p.queue.drain()
+	p.met.dropped.Add(float64(dropped))
+	for _, a := range anomalies {
+		p.corr.Anomaly(a)
+	}
+	p.storeAnomalies(ctx, anomalies)
+	if err := p.judge(ctx, now); err != nil {
+		return err
+	}
+	return p.housekeeping(ctx, now)
+}
+
+// judge asks for the cause of every candidate that has new evidence.
+func (p *Pipeline) judge(ctx context.Context, now int64) error {
+	view := p.graph.AsOf(now)
+	for _, c := range p.corr.Tick(now, view) {
+		in, err := p.evidence(ctx, c, now)
+		if err != nil {
+			return fmt.Errorf("cannot gather the evidence of %s: %w", c.ID, err)
+		}
+		verdict := cause.Rank(in, p.cfg.Cause)
+		p.met.judged.WithLabelValues(string(verdict.Verdict)).Inc()
+		if err := p.keep(ctx, p.corr.Apply(now, c.ID, verdict)); err != nil {
+			return err
+		}
+	}
+	return p.keep(ctx, p.corr.Resolve(now))
+}
+
+// keep stores incidents that changed and tells subscribers.
+func (p *Pipeline) keep(ctx context.Context, changed []ops.Incident) error {
+	for i := range changed {
+		in := &changed[i]
+		p.windows.note(in)
+		p.openNow.note(in)
+		if err := p.st.State.PutIncident(ctx, in); err != nil {
+			return fmt.Errorf("cannot store incident %s: %w", in.ID, err)
+		}
+		p.subs.publish(Event{Kind: "incident", Incident: in})
+	}
+	return nil
+}
