@@ -50,28 +50,45 @@ func (r *Receiver) consumeMetrics(ctx context.Context, md pmetric.Metrics) error
 	}
 	guard := ingest.NewGuard(r.opts.Metrics, r.limits, r.opts.Now())
 	guard.Lenient = true
+	failed := func(err error) error {
+		r.opts.Counters.Items(protocol, ingest.OutcomeFailed, total)
+		return retryable(fmt.Errorf("store metrics: %w", err))
+	}
+	if err := r.retryPending(ctx); err != nil {
+		return failed(err)
+	}
 	pre := map[string]int{}
 	detail := r.screen(md, pre)
-	if r.opts.Cumulate != nil {
-		before := md.DataPointCount()
-		r.opts.Cumulate(md)
-		pre["delta_dropped"] += max(0, before-md.DataPointCount())
-	}
+	old, delta := r.cumulate(md)
 	dropUnconverted(md, pre, &detail)
 	dropEmpty(md)
 	if err := r.write(ctx, md, guard, pre, &detail); err != nil {
-		r.opts.Counters.Items(protocol, ingest.OutcomeFailed, total)
-		return retryable(fmt.Errorf("store metrics: %w", err))
+		if delta {
+			r.pending.add(md, r.opts.Counters)
+		}
+		return failed(err)
 	}
 	for reason, n := range pre {
 		guard.Reject(reason, detail, n)
 	}
-	rejected := min(guard.Total(), total)
+	rejected := min(guard.Total(), total-old)
 	for reason, n := range guard.Rejected {
 		r.opts.Counters.Reject(protocol, reason, n)
 	}
-	r.opts.Counters.Items(protocol, ingest.OutcomeAccepted, total-rejected)
+	r.opts.Counters.Items(protocol, ingest.OutcomeDuplicate, old)
+	r.opts.Counters.Items(protocol, ingest.OutcomeAccepted, total-old-rejected)
 	return answer(ctx, rejected, total, guard.Detail)
+}
+
+// cumulate converts delta points. old is how many were left out because they are
+// not newer than what is in the running total already: sent again, most likely.
+func (r *Receiver) cumulate(md pmetric.Metrics) (old int, delta bool) {
+	if r.opts.Cumulate == nil || !hasDelta(md) {
+		return 0, false
+	}
+	before := md.DataPointCount()
+	r.opts.Cumulate(md)
+	return max(0, before-md.DataPointCount()), true
 }
 
 // write translates and commits. When the translation fails somewhere, the points

@@ -35,6 +35,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/norn-aiops/norn/internal/ingest"
+	"github.com/norn-aiops/norn/internal/normalize"
 	"github.com/norn-aiops/norn/internal/telemetry"
 )
 
@@ -496,6 +497,69 @@ func TestNothingIsAcknowledgedThatIsNotDurable(t *testing.T) {
 	w.sink.fail(nil)
 	if code, b := post(t, "http://"+w.HTTPAddr()+"/v1/traces", "application/json", "", body); code != 200 {
 		t.Errorf("after repair: status %d %s", code, b)
+	}
+}
+
+// flaky fails the first commits of a real store.
+type flaky struct {
+	storage.AppendableV2
+	fails int
+}
+
+func (f *flaky) AppenderV2(ctx context.Context) storage.AppenderV2 {
+	return &flakyAppender{f.AppendableV2.AppenderV2(ctx), f}
+}
+
+type flakyAppender struct {
+	storage.AppenderV2
+	f *flaky
+}
+
+func (a *flakyAppender) Commit() error {
+	if a.f.fails > 0 {
+		a.f.fails--
+		return errors.Join(errors.New("no space left on device"), a.Rollback())
+	}
+	return a.AppenderV2.Commit()
+}
+
+// A delta that is sent again because the store failed is neither lost nor added
+// twice, and is acknowledged only when it is stored.
+func TestDeltasSurviveAFailedStoreAndCountOnce(t *testing.T) {
+	var w *world
+	cumulator := normalize.NewCumulator(0)
+	w = start(t, func(o *Options) {
+		o.Cumulate = cumulator.Apply
+		o.Metrics = &flaky{o.Metrics, 2}
+	})
+	at := time.Now().Add(-time.Minute)
+	batch := func(at time.Time) pmetricotlp.ExportRequest {
+		md, ms := newMetrics("cart")
+		m := ms.AppendEmpty()
+		m.SetName("d")
+		sum := m.SetEmptySum()
+		sum.SetIsMonotonic(true)
+		sum.SetAggregationTemporality(pmetric.AggregationTemporalityDelta)
+		dp := sum.DataPoints().AppendEmpty()
+		dp.SetIntValue(5)
+		dp.SetStartTimestamp(pcommon.NewTimestampFromTime(at.Add(-10 * time.Second)))
+		dp.SetTimestamp(pcommon.NewTimestampFromTime(at))
+		return pmetricotlp.NewExportRequestFromMetrics(md)
+	}
+	client := pmetricotlp.NewGRPCClient(w.conn)
+	for try, want := range []codes.Code{codes.Unavailable, codes.Unavailable, codes.OK, codes.OK} {
+		if _, err := client.Export(t.Context(), batch(at)); status.Code(err) != want {
+			t.Fatalf("try %d: %v, want %v", try, err, want)
+		}
+	}
+	if got := w.stored(t)["d_total"]; got != "5" {
+		t.Errorf("acknowledged and stored is %q, want 5", got)
+	}
+	if _, err := client.Export(t.Context(), batch(at.Add(10*time.Second))); err != nil {
+		t.Fatal(err)
+	}
+	if got := w.stored(t)["d_total"]; got != "5 10" {
+		t.Errorf("stored %q, want 5 10", got)
 	}
 }
 

@@ -67,6 +67,8 @@ type Receiver struct {
 	ext    component.ID
 	mid    *middleware
 
+	pending pending
+
 	mu       sync.Mutex
 	grpcAddr string
 	httpAddr string
