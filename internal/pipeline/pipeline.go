@@ -74,6 +74,8 @@ type History interface {
 	// Bounds returns the times (Unix ms) of the oldest and newest sample; ok is
 	// false when the store is empty.
 	Bounds() (oldest, newest int64, ok bool)
+	// Metadata returns the type and unit that senders gave a metric.
+	Metadata(name string) (typ, unit string)
 }
 
 // Pipeline runs the stages in order.

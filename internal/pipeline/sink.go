@@ -93,7 +93,6 @@ func (p *Pipeline) Spans(ctx context.Context, spans []telemetry.Span) (ingest.Re
 			continue
 		}
 		fresh = append(fresh, kept[i])
-		p.topo.Resource(kept[i].Entity, kept[i].Instance, kept[i].Resource, kept[i].End/1e6)
 		p.versionChange(ctx, &kept[i])
 	}
 	res.Accepted = len(fresh)

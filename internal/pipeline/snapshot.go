@@ -156,8 +156,9 @@ func (r *reader) slice(ctx context.Context, h History, from, to int64) ([]store.
 			ref = storage.SeriesRef(len(r.refs) + 1)
 			r.refs[hash] = ref
 		}
+		typ, unit := h.Metadata(ls.Get(labels.MetricName))
 		for _, x := range samples {
-			batch = append(batch, store.Committed{Ref: ref, Labels: ls, T: x.T, V: x.V})
+			batch = append(batch, store.Committed{Ref: ref, Labels: ls, T: x.T, V: x.V, Type: typ, Unit: unit})
 		}
 	})
 	if err != nil {

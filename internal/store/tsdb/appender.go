@@ -196,6 +196,12 @@ func (d *DB) remember(ls labels.Labels, m metadata.Metadata) {
 		return
 	}
 	d.metaMu.Lock()
+	defer d.metaMu.Unlock()
+	if !ok && len(d.meta) >= maxMetaNames {
+		return
+	}
 	d.meta[name] = m
-	d.metaMu.Unlock()
+	if err := d.metaFile.append(name, m); err != nil {
+		d.opts.Logger.Warn("metric metadata not kept for a restart", "err", err)
+	}
 }

@@ -144,8 +144,9 @@ type DB struct {
 
 	refLabels sync.Map // storage.SeriesRef -> labels.Labels, for callers that pass a ref alone
 
-	metaMu sync.RWMutex
-	meta   map[string]metadata.Metadata // by metric name, as last sent
+	metaMu   sync.RWMutex
+	meta     map[string]metadata.Metadata // by metric name, as last sent
+	metaFile *metaFile
 }
 
 var reasons = [...]string{ReasonFarFuture, ReasonTooManyLabels, ReasonLabelTooLong, ReasonSeriesLimit}
@@ -155,7 +156,7 @@ var reasons = [...]string{ReasonFarFuture, ReasonTooManyLabels, ReasonLabelTooLo
 // replayed samples; use [DB.SelectAll] to catch up.
 func Open(dir string, o Options) (*DB, error) {
 	o = o.withDefaults()
-	d := &DB{opts: o, dir: dir, meta: map[string]metadata.Metadata{}}
+	d := &DB{opts: o, dir: dir}
 	d.bufs.New = func() any { return &batch{} }
 
 	to := tsdb.DefaultOptions()
@@ -173,6 +174,9 @@ func Open(dir string, o Options) (*DB, error) {
 		return nil, fmt.Errorf("metrics store: cannot open %s: %w", dir, err)
 	}
 	d.db = db
+	if d.metaFile, d.meta, err = openMetaFile(dir); err != nil {
+		return nil, errors.Join(fmt.Errorf("metrics store: %w", err), db.Close())
+	}
 	d.parser = parser.NewParser(parser.Options{})
 	d.engine = promql.NewEngine(promql.EngineOpts{
 		Logger:               o.Logger,
@@ -194,7 +198,7 @@ func (d *DB) Close() error {
 	if d.closed.Swap(true) {
 		return nil
 	}
-	err := errors.Join(d.engine.Close(), d.db.Close())
+	err := errors.Join(d.engine.Close(), d.db.Close(), d.metaFile.f.Close())
 	if err != nil {
 		return fmt.Errorf("metrics store: cannot close %s: %w", d.dir, err)
 	}

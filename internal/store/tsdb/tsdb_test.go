@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -383,5 +385,42 @@ func TestTapAllocatesNothingPerSample(t *testing.T) {
 	}
 	if seen != 21_000 {
 		t.Errorf("the tap saw %d samples, want 21,000", seen)
+	}
+}
+
+func TestMetadataSurvivesARestart(t *testing.T) {
+	dir := t.TempDir()
+	db, err := tsdb.Open(dir, tsdb.Options{MaxFuture: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	app := db.AppenderV2(t.Context())
+	opts := storage.AOptions{Metadata: metadata.Metadata{Type: model.MetricTypeCounter, Unit: "By"}}
+	if _, err := app.Append(0, labels.FromStrings("__name__", "sent"), 0, 1000, 1, nil, nil, opts); err != nil {
+		t.Fatal(err)
+	}
+	if err := app.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(dir, "metadata.jsonl")
+	raw, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, append(raw, `{"name":"torn","ty`...), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if db, err = tsdb.Open(dir, tsdb.Options{MaxFuture: -1}); err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if typ, unit := db.Metadata("sent"); typ != "counter" || unit != "By" {
+		t.Errorf("after the restart the metric is a %q in %q, want a counter in By", typ, unit)
+	}
+	if typ, _ := db.Metadata("torn"); typ != "" {
+		t.Errorf("a torn line became metadata: %q", typ)
 	}
 }
