@@ -53,6 +53,11 @@ func FuzzMetrics(f *testing.F) {
 		b, _ = make().MarshalJSON()
 		f.Add(b, true)
 	}
+	// Two points centuries apart once made millions of target_info samples.
+	md := allTypes(time.Unix(1e9, 0))
+	md.ResourceMetrics().At(0).ScopeMetrics().At(0).Metrics().At(0).Gauge().DataPoints().At(0).SetTimestamp(1 << 63)
+	b, _ := pmetricotlp.NewExportRequestFromMetrics(md).MarshalProto()
+	f.Add(b, false)
 	r := fuzzReceiver(f)
 	f.Fuzz(func(t *testing.T, b []byte, js bool) {
 		req := pmetricotlp.NewExportRequest()

@@ -25,10 +25,15 @@ var promoted = [...]string{
 	"faas.name", "device.id", "cloud.region", "cloud.availability_zone",
 }
 
-func (r *Receiver) settings() prometheusremotewrite.Settings {
+// maxSpan is the longest time between two points of one resource for which
+// target_info is written: the translation writes a sample of it for every 150 s
+// in between, so that two times far apart would make millions.
+const maxSpan = pcommon.Timestamp(24 * time.Hour)
+
+func (r *Receiver) settings(md pmetric.Metrics) prometheusremotewrite.Settings {
 	return prometheusremotewrite.Settings{
 		AddMetricSuffixes:                    true,
-		DisableTargetInfo:                    r.opts.NoTargetInfo,
+		DisableTargetInfo:                    r.opts.NoTargetInfo || widest(md) > maxSpan,
 		KeepIdentifyingResourceAttributes:    true,
 		LookbackDelta:                        5 * time.Minute,
 		LabelNameUnderscoreSanitization:      true,
@@ -123,7 +128,7 @@ func (r *Receiver) write(ctx context.Context, md pmetric.Metrics, guard *ingest.
 // the store's or the context's.
 func (r *Receiver) translate(ctx context.Context, md pmetric.Metrics, guard *ingest.Guard) (terr, err error) {
 	app := guard.AppenderV2(ctx)
-	_, terr = prometheusremotewrite.NewPrometheusConverter(app).FromMetrics(ctx, md, r.settings())
+	_, terr = prometheusremotewrite.NewPrometheusConverter(app).FromMetrics(ctx, md, r.settings(md))
 	switch {
 	case guard.Fatal != nil:
 		return nil, errors.Join(guard.Fatal, app.Rollback())
@@ -142,7 +147,7 @@ func (r *Receiver) screen(md pmetric.Metrics, pre map[string]int) (detail string
 	}
 	eachMetric(md, func(m pmetric.Metric, _ func(pmetric.Metric) pmetric.Metrics) {
 		nameless := m.Name() == "" || len(m.Name()) > r.limits.LabelBytes
-		removePoints(m, func(attrs pcommon.Map, _ func() pmetric.Metric) bool {
+		removePoints(m, func(attrs pcommon.Map, _ pcommon.Timestamp, _ func() pmetric.Metric) bool {
 			reason := ""
 			switch {
 			case nameless:
@@ -202,7 +207,7 @@ func dropUnconverted(md pmetric.Metrics, pre map[string]int, detail *string) {
 		if t == pmetric.AggregationTemporalityDelta {
 			reason = "delta_not_converted"
 		}
-		removePoints(m, func(pcommon.Map, func() pmetric.Metric) bool {
+		removePoints(m, func(pcommon.Map, pcommon.Timestamp, func() pmetric.Metric) bool {
 			pre[reason]++
 			if *detail == "" {
 				*detail = fmt.Sprintf("metric %.100q: %s", m.Name(), reason)
@@ -228,14 +233,14 @@ func temporality(m pmetric.Metric) (pmetric.AggregationTemporality, bool) {
 func (r *Receiver) prune(ctx context.Context, md pmetric.Metrics) int {
 	removed := 0
 	ok := func(one pmetric.Metrics) bool {
-		_, err := prometheusremotewrite.NewPrometheusConverter(nowhere{}).FromMetrics(ctx, one, r.settings())
+		_, err := prometheusremotewrite.NewPrometheusConverter(nowhere{}).FromMetrics(ctx, one, r.settings(one))
 		return err == nil
 	}
 	eachMetric(md, func(m pmetric.Metric, alone func(pmetric.Metric) pmetric.Metrics) {
 		if ok(alone(m)) {
 			return
 		}
-		removePoints(m, func(_ pcommon.Map, single func() pmetric.Metric) bool {
+		removePoints(m, func(_ pcommon.Map, _ pcommon.Timestamp, single func() pmetric.Metric) bool {
 			if ok(alone(single())) {
 				return false
 			}

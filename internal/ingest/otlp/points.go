@@ -1,6 +1,8 @@
 package otlp
 
 import (
+	"math"
+
 	"github.com/prometheus/prometheus/model/histogram"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/storage"
@@ -44,6 +46,26 @@ func dropEmpty(md pmetric.Metrics) {
 	}
 }
 
+// widest is the longest time between two points of one resource.
+func widest(md pmetric.Metrics) pcommon.Timestamp {
+	var out pcommon.Timestamp
+	for _, rm := range md.ResourceMetrics().All() {
+		first, last := pcommon.Timestamp(math.MaxUint64), pcommon.Timestamp(0)
+		for _, sm := range rm.ScopeMetrics().All() {
+			for _, m := range sm.Metrics().All() {
+				removePoints(m, func(_ pcommon.Map, at pcommon.Timestamp, _ func() pmetric.Metric) bool {
+					first, last = min(first, at), max(last, at)
+					return false
+				})
+			}
+		}
+		if last > first {
+			out = max(out, last-first)
+		}
+	}
+	return out
+}
+
 // points is the number of data points of a metric.
 func points(m pmetric.Metric) int {
 	switch m.Type() {
@@ -63,7 +85,7 @@ func points(m pmetric.Metric) int {
 
 // removePoints removes the data points for which bad is true. single makes a
 // metric that has only that point.
-func removePoints(m pmetric.Metric, bad func(attrs pcommon.Map, single func() pmetric.Metric) bool) {
+func removePoints(m pmetric.Metric, bad func(attrs pcommon.Map, at pcommon.Timestamp, single func() pmetric.Metric) bool) {
 	head := func() pmetric.Metric {
 		one := pmetric.NewMetric()
 		one.SetName(m.Name())
@@ -73,7 +95,7 @@ func removePoints(m pmetric.Metric, bad func(attrs pcommon.Map, single func() pm
 	switch m.Type() {
 	case pmetric.MetricTypeGauge:
 		m.Gauge().DataPoints().RemoveIf(func(dp pmetric.NumberDataPoint) bool {
-			return bad(dp.Attributes(), func() pmetric.Metric {
+			return bad(dp.Attributes(), dp.Timestamp(), func() pmetric.Metric {
 				one := head()
 				dp.CopyTo(one.SetEmptyGauge().DataPoints().AppendEmpty())
 				return one
@@ -81,7 +103,7 @@ func removePoints(m pmetric.Metric, bad func(attrs pcommon.Map, single func() pm
 		})
 	case pmetric.MetricTypeSum:
 		m.Sum().DataPoints().RemoveIf(func(dp pmetric.NumberDataPoint) bool {
-			return bad(dp.Attributes(), func() pmetric.Metric {
+			return bad(dp.Attributes(), dp.Timestamp(), func() pmetric.Metric {
 				one := head()
 				sum := one.SetEmptySum()
 				sum.SetIsMonotonic(m.Sum().IsMonotonic())
@@ -92,7 +114,7 @@ func removePoints(m pmetric.Metric, bad func(attrs pcommon.Map, single func() pm
 		})
 	case pmetric.MetricTypeHistogram:
 		m.Histogram().DataPoints().RemoveIf(func(dp pmetric.HistogramDataPoint) bool {
-			return bad(dp.Attributes(), func() pmetric.Metric {
+			return bad(dp.Attributes(), dp.Timestamp(), func() pmetric.Metric {
 				one := head()
 				h := one.SetEmptyHistogram()
 				h.SetAggregationTemporality(m.Histogram().AggregationTemporality())
@@ -102,7 +124,7 @@ func removePoints(m pmetric.Metric, bad func(attrs pcommon.Map, single func() pm
 		})
 	case pmetric.MetricTypeExponentialHistogram:
 		m.ExponentialHistogram().DataPoints().RemoveIf(func(dp pmetric.ExponentialHistogramDataPoint) bool {
-			return bad(dp.Attributes(), func() pmetric.Metric {
+			return bad(dp.Attributes(), dp.Timestamp(), func() pmetric.Metric {
 				one := head()
 				h := one.SetEmptyExponentialHistogram()
 				h.SetAggregationTemporality(m.ExponentialHistogram().AggregationTemporality())
@@ -112,7 +134,7 @@ func removePoints(m pmetric.Metric, bad func(attrs pcommon.Map, single func() pm
 		})
 	case pmetric.MetricTypeSummary:
 		m.Summary().DataPoints().RemoveIf(func(dp pmetric.SummaryDataPoint) bool {
-			return bad(dp.Attributes(), func() pmetric.Metric {
+			return bad(dp.Attributes(), dp.Timestamp(), func() pmetric.Metric {
 				one := head()
 				dp.CopyTo(one.SetEmptySummary().DataPoints().AppendEmpty())
 				return one
