@@ -16,6 +16,10 @@ import (
 // fineHistory is the last part of the past, made at the live interval.
 const fineHistory = 3 * time.Hour
 
+// quieter is the factor of the demand in the measurement's first part. It
+// tells a process's idle use of the processor from the cost of a request.
+const quieter = 0.75
+
 // measurement is what a live run of the shop was seen to produce.
 type measurement struct {
 	series []store.SeriesData
@@ -41,6 +45,7 @@ func (d *demo) past(ctx context.Context, ps *processes, us *users) (*model.Gener
 	gen, err := model.New(model.Config{
 		Plan: d.plan, Live: m.series, Demand: m.demand, Rate: d.o.Rate, Seed: d.o.Seed,
 		From: time.Now().Add(-d.o.History), Fine: fineHistory, Zone: time.Local,
+		Opened: ps.Opened(),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("demo: %w", err)
@@ -60,7 +65,7 @@ func (d *demo) measure(ctx context.Context, ps *processes, us *users, otlp, api 
 		us.Surge(factor)
 		levels.set(time.Now(), factor)
 	}
-	set(1)
+	set(quieter)
 	defer us.Surge(1)
 	m := measurement{demand: levels.at}
 	if err := ps.Connect(ctx, otlp, begin); err != nil {
@@ -72,8 +77,8 @@ func (d *demo) measure(ctx context.Context, ps *processes, us *users, otlp, api 
 		if t >= d.o.MeasureFor {
 			break
 		}
-		if t >= d.o.MeasureFor/2 && levels.last() == 1 {
-			set(0.6)
+		if t >= d.o.MeasureFor*2/5 && levels.last() != 1 {
+			set(1)
 		}
 		if !pause(ctx, 500*time.Millisecond) {
 			return m, ctx.Err()

@@ -57,6 +57,7 @@ type processes struct {
 	effects  map[string][]fault.Effect
 	untold   map[string]bool // instances that did not take their effects
 	otlp     string          // where telemetry goes now
+	opened   time.Time       // when the last process of the first start listened
 }
 
 func newProcesses(argv []string, conf shop.Config, p *plan.Plan, log *slog.Logger) (*processes, error) {
@@ -101,7 +102,17 @@ func (ps *processes) Up(ctx, hold context.Context, progress func(float64)) error
 		}
 		progress(float64(i+1) / float64(len(names)))
 	}
+	ps.mu.Lock()
+	ps.opened = time.Now()
+	ps.mu.Unlock()
 	return ps.tellPeers(ctx)
+}
+
+// Opened is when the shop was complete for the first time.
+func (ps *processes) Opened() time.Time {
+	ps.mu.Lock()
+	defer ps.mu.Unlock()
+	return ps.opened
 }
 
 // launch starts one instance and waits until it listens.

@@ -12,6 +12,7 @@
 package model
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -46,6 +47,11 @@ type Config struct {
 	From   time.Time     // beginning of the past
 	Fine   time.Duration // the last part, at 10 s steps; the rest is at 60 s
 	Zone   *time.Location
+	// Opened is when the processes that were measured began: their counters
+	// then began at 0. From then on counters have the values that were
+	// measured and no others, so that they join the live ones without a
+	// break. Zero means that the past's counters end by themselves.
+	Opened time.Time
 }
 
 // The steps of the past.
@@ -146,11 +152,33 @@ func (g *Generator) step(t time.Time, dt float64, buf []Sample) []Sample {
 	g.clock += dt
 	g.world.step(t.In(g.conf.Zone), dt)
 	ms := t.UnixMilli()
+	opened := !g.conf.Opened.IsZero() && t.After(g.conf.Opened)
+	if opened {
+		buf = g.measured(ms, buf)
+	}
 	for i, s := range g.series {
+		if s.counter && opened {
+			continue
+		}
 		if v := s.next(g.world, dt); !math.IsNaN(v) {
 			buf = append(buf, Sample{Series: i, Labels: s.labels, T: ms, V: v})
 		}
 	}
+	return buf
+}
+
+// measured adds the counters' samples up to ms that were not added yet, in
+// time order.
+func (g *Generator) measured(ms int64, buf []Sample) []Sample {
+	from := len(buf)
+	for i, s := range g.series {
+		for s.counter && len(s.live.Samples) > 0 && s.live.Samples[0].T <= ms {
+			v := s.live.Samples[0]
+			buf = append(buf, Sample{Series: i, Labels: s.labels, T: v.T, V: v.V})
+			s.live.Samples = s.live.Samples[1:]
+		}
+	}
+	slices.SortStableFunc(buf[from:], func(a, b Sample) int { return cmp.Compare(a.T, b.T) })
 	return buf
 }
 

@@ -234,6 +234,49 @@ func TestPastHasSoundHistograms(t *testing.T) {
 	}
 }
 
+// The processes that were measured began a minute before noon: counters start
+// anew then, have just the measured values, and end with the last of them, so
+// that the live ones go on without a break.
+func TestCountersJoinTheLiveOnes(t *testing.T) {
+	live := measured()
+	opened := noon.Add(-65 * time.Second)
+	g, err := New(Config{Plan: plan.Shop(), Live: live, Rate: 14, Seed: 1, From: noon.AddDate(0, 0, -1), Fine: 3 * time.Hour, Opened: opened})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got, gauge []telemetry.Sample
+	last := int64(0)
+	if err := g.Until(t.Context(), noon.Add(30*time.Second), func(_ context.Context, ss []Sample) error {
+		for _, s := range ss {
+			if s.T < last {
+				t.Fatalf("time went back from %d to %d", last, s.T)
+			}
+			last = s.T
+			switch s.Labels.Get(labels.MetricName) {
+			case "http_server_request_duration_seconds_count":
+				got = append(got, telemetry.Sample{T: s.T, V: s.V})
+			case "go_goroutine_count":
+				gauge = append(gauge, telemetry.Sample{T: s.T, V: s.V})
+			}
+		}
+		return nil
+	}, func(float64) {}); err != nil {
+		t.Fatal(err)
+	}
+	tail := got[len(got)-6:]
+	for i, s := range tail {
+		if s.V != float64(i+1)*20 {
+			t.Errorf("measured value %d is %g", i, s.V)
+		}
+	}
+	if before := got[len(got)-7]; before.V < 10_000 || before.T > opened.UnixMilli() {
+		t.Errorf("before the opening there is %+v", before)
+	}
+	if end := gauge[len(gauge)-1].T; end != noon.Add(20*time.Second).UnixMilli() {
+		t.Errorf("gauges end at %s", time.UnixMilli(end).UTC())
+	}
+}
+
 // The same seed gives the same past to the last bit, another seed another.
 func TestPastIsSeeded(t *testing.T) {
 	_, a := generate(t, 5, 2)

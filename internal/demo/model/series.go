@@ -18,12 +18,14 @@ type series struct {
 	labels labels.Labels
 	next   func(w *world, dt float64) float64
 	live   store.SeriesData
+
+	counter bool
 }
 
 // calibrate decides what kind of series the live one is and fits its level.
 func (g *Generator) calibrate(d store.SeriesData) *series {
-	s := &series{labels: d.Labels, live: d}
 	name := d.Labels.Get(labels.MetricName)
+	s := &series{labels: d.Labels, live: d, counter: isCounter(name)}
 	who, drv := g.about(d.Labels)
 	vs := values(d.Samples)
 	switch {
