@@ -17,6 +17,7 @@ import (
 // in brackets; all are milliseconds of the data's clock.
 type EvalOptions struct {
 	Before  int64      // an incident's evidence may begin this long before the injection [60 s]
+	Late    int64      // an incident that opens later than this after the fault's end is no detection [10 min]
 	After   int64      // and this long after the fault's end [120 s]
 	Ignore  []Interval // incidents opened here are not counted (learning)
 	Targets bool       // count the fault's own target as an answer too
@@ -58,14 +59,18 @@ func (o *Outcome) Right() bool { return o.Rank == 1 }
 
 // Evaluate matches faults (in order of onset) and incidents (as they were at the end of a replay) with the
 // truth. An incident belongs to a fault when evidence of it began in the
-// fault's time; where several do, the one that is surest of its cause gives
-// the answer.
+// fault's time; where several do, one that began in it gives the answer,
+// else one that only gained evidence; of equals the one that is surest of its
+// cause.
 func Evaluate(faults []Fault, incidents []ops.Incident, o EvalOptions) Report {
 	if o.Before == 0 {
 		o.Before = 60_000
 	}
 	if o.After == 0 {
 		o.After = 120_000
+	}
+	if o.Late == 0 {
+		o.Late = 600_000
 	}
 	rep := Report{Faults: len(faults), Outcomes: []Outcome{}, False: []string{}, MedianDelayS: -1}
 	ins := make([]ops.Incident, 0, len(incidents))
@@ -121,6 +126,17 @@ func inside(is []Interval, t int64) bool {
 func judgeFault(f Fault, until int64, ins []ops.Incident, o EvalOptions, used map[string]bool) Outcome {
 	out := Outcome{Fault: f.ID, Onset: f.Onset, Kind: f.Kind, Truth: f.Entity.Name, Causes: []string{}}
 	var best *ops.Incident
+	deadline := max(until, f.End+o.Late)
+	if until < f.End+o.After { // the next fault set the bound: what opened after it proves nothing of this one
+		deadline = until + o.Before
+	}
+	began := func(in *ops.Incident) bool { return in.Onset >= f.Onset-o.Before && in.Onset <= until }
+	surer := func(a, b *ops.Incident) bool {
+		if began(a) != began(b) {
+			return began(a)
+		}
+		return a.Confidence > b.Confidence || a.Confidence == b.Confidence && a.Severity > b.Severity
+	}
 	for i := range ins {
 		in := &ins[i]
 		first, ok := evidenceIn(in, f.Onset-o.Before, until)
@@ -128,6 +144,9 @@ func judgeFault(f Fault, until int64, ins []ops.Incident, o EvalOptions, used ma
 			continue
 		}
 		used[in.ID] = true
+		if in.Opened > deadline {
+			continue
+		}
 		seen := in.Opened
 		if in.Opened < f.Onset-o.Before {
 			seen = first
@@ -139,7 +158,7 @@ func judgeFault(f Fault, until int64, ins []ops.Incident, o EvalOptions, used ma
 			out.DelayS = delay
 		}
 		out.Detected = true
-		if best == nil || in.Confidence > best.Confidence || in.Confidence == best.Confidence && in.Severity > best.Severity {
+		if best == nil || surer(in, best) {
 			best = in
 		}
 	}
