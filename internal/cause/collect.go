@@ -26,64 +26,9 @@ func isRequests(s *telemetry.Series) bool {
 // collect measures every series and hangs the evidence on nodes and links.
 func (m *model) collect() {
 	m.load()
-	logs := map[int]int{}
-	sats := map[int]int{}
+	c := m.census()
 	for i := range m.in.Series {
-		k, _ := kindOf(m.in.Series[i].Meta)
-		switch n := m.add(m.in.Series[i].Meta.Entity); k {
-		case kLog:
-			logs[n]++
-		case kRes:
-			sats[n]++
-		}
-	}
-	requests := m.requestSeries()
-	seconds := max(float64(m.w.to-m.w.from)/1000, 1)
-	for i := range m.in.Series {
-		s := &m.in.Series[i]
-		k, ok := kindOf(s.Meta)
-		ni := m.add(s.Meta.Entity)
-		if !ok || ni < 0 {
-			continue
-		}
-		n := m.nodes[ni]
-		ev, ok := m.cfg.measure(s, k, m.w, traffic{m.growth(n), n.req * seconds, n.reqBase})
-		if r := requests[ni]; r != nil && (k == kLog || k == kReq && s.Meta.Name == "norn_edge_request_rate") {
-			per := kLog
-			if k == kReq {
-				per = kCalls
-			}
-			if rel, known := m.perRequest(s, per, r); known && k == kLog {
-				ev, ok = rel, true
-			} else if known {
-				n.hang(rel, m.cfg.MinBaseline)
-			} else if k == kLog {
-				continue
-			}
-		}
-		if !ok {
-			continue
-		}
-		m.name(ev)
-		if ofOperation(s.Meta) {
-			n.all = append(n.all, ev)
-			continue
-		}
-		if k == kLog || k == kRes { // many series of one kind: the largest of m is large by chance
-			count := float64(logs[ni])
-			if k == kRes {
-				count = float64(sats[ni]) / 4
-			}
-			if count > 1 {
-				ev.z -= math.Sqrt(2 * math.Log(count))
-				ev.a = m.cfg.logistic(ev.z)
-			}
-		}
-		if !s.Meta.Peer.IsZero() {
-			m.hangLink(ni, m.add(s.Meta.Peer), ev)
-			continue
-		}
-		n.hang(ev, m.cfg.MinBaseline)
+		m.collectOne(&m.in.Series[i], c)
 	}
 	pairs := m.pairLines()
 	for i, n := range m.nodes {
@@ -99,6 +44,69 @@ func (m *model) collect() {
 	for _, n := range m.nodes {
 		n.finish(m.cfg)
 	}
+}
+
+// census counts the series of an entity where many of one kind come together,
+// and finds its request rate.
+type census struct {
+	logs, saturations map[int]int
+	requests          map[int]*Series
+}
+
+func (m *model) census() census {
+	c := census{logs: map[int]int{}, saturations: map[int]int{}, requests: m.requestSeries()}
+	for i := range m.in.Series {
+		k, _ := kindOf(m.in.Series[i].Meta)
+		switch n := m.add(m.in.Series[i].Meta.Entity); k {
+		case kLog:
+			c.logs[n]++
+		case kRes:
+			c.saturations[n]++
+		}
+	}
+	return c
+}
+
+func (m *model) collectOne(s *Series, c census) {
+	k, ok := kindOf(s.Meta)
+	ni := m.add(s.Meta.Entity)
+	if !ok || ni < 0 {
+		return
+	}
+	n := m.nodes[ni]
+	seconds := max(float64(m.w.to-m.w.from)/1000, 1)
+	ev, ok := m.cfg.measure(s, k, m.w, traffic{m.growth(n), n.req * seconds, n.reqBase})
+	if r := c.requests[ni]; r != nil && k == kLog {
+		ev, ok = m.perRequest(s, kLog, r)
+	} else if r != nil && s.Meta.Name == "norn_edge_request_rate" {
+		if calls, known := m.perRequest(s, kCalls, r); known {
+			n.hang(calls, m.cfg.MinBaseline)
+		}
+	}
+	if !ok {
+		return
+	}
+	m.name(ev)
+	if ofOperation(s.Meta) {
+		n.all = append(n.all, ev)
+		return
+	}
+	count := 0.0 // many series of one kind: the largest of m is large by chance
+	switch k {
+	case kLog:
+		count = float64(c.logs[ni])
+	case kRes:
+		count = float64(c.saturations[ni]) / 4
+	}
+	if count > 1 {
+		ev.z -= math.Sqrt(2 * math.Log(count))
+		ev.a = m.cfg.logistic(ev.z)
+	}
+	if !s.Meta.Peer.IsZero() {
+		m.hangLink(ni, m.add(s.Meta.Peer), ev)
+		return
+	}
+	n.hang(ev, m.cfg.MinBaseline)
 }
 
 func (m *model) hangLink(i, j int, ev *evidence) {
