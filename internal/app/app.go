@@ -11,7 +11,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -78,13 +77,17 @@ func New(ctx context.Context, o Options) (*App, error) {
 
 // bind makes the HTTP server and the receivers.
 func (a *App) bind(ctx context.Context) error {
-	handler, err := a.handler()
+	handler, err := a.handler(ctx)
 	if err != nil {
 		return err
 	}
+	secure, err := tlsConfig(a.opts.Config.Server.TLS.CertFile, a.opts.Config.Server.TLS.KeyFile)
+	if err != nil {
+		return fmt.Errorf("server.tls: %w", err)
+	}
 	a.server, err = ingest.Listen(ingest.ServerOptions{
 		Addr: a.opts.Config.Server.Listen, Protocol: "http", Handler: handler,
-		Limits: a.limits(), Counters: a.counters, Logger: a.log,
+		Limits: a.limits(), Counters: a.counters, Logger: a.log, TLS: secure,
 	})
 	if err != nil {
 		return err
@@ -155,14 +158,4 @@ func (a *App) Stores() pipeline.Stores { return a.stores.contracts() }
 func (a *App) limits() ingest.Limits {
 	l := a.opts.Config.Ingest.Limits
 	return ingest.Limits{Bytes: l.Bytes, Batch: l.Batch, Line: l.Line, Labels: l.Labels, LabelBytes: l.LabelBytes, Connections: l.Connections}
-}
-
-// loopback reports whether addr is reachable from this machine only.
-func loopback(addr string) bool {
-	host, _, err := net.SplitHostPort(addr)
-	if err != nil {
-		return false
-	}
-	ip := net.ParseIP(host)
-	return host == "localhost" || (ip != nil && ip.IsLoopback())
 }

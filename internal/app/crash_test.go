@@ -149,7 +149,7 @@ func remoteWrite(addr string, began time.Time) *sender {
 		var wr prompb.WriteRequest
 		for i := range perBatch {
 			wr.Timeseries = append(wr.Timeseries, prompb.TimeSeries{
-				Labels: []prompb.Label{{Name: "__name__", Value: "crash_gauge"}, {Name: "i", Value: fmt.Sprint(i)}, {Name: "job", Value: "crash"}},
+				Labels:  []prompb.Label{{Name: "__name__", Value: "crash_gauge"}, {Name: "i", Value: fmt.Sprint(i)}, {Name: "job", Value: "crash"}},
 				Samples: []prompb.Sample{{Timestamp: began.UnixMilli() + int64(n), Value: float64(n)}},
 			})
 		}

@@ -1,6 +1,8 @@
 package app
 
 import (
+	"context"
+	"fmt"
 	"net/http"
 	"time"
 
@@ -31,7 +33,7 @@ func routes() []api.Route {
 }
 
 // handler is everything that is served on the main address.
-func (a *App) handler() (http.Handler, error) {
+func (a *App) handler(ctx context.Context) (http.Handler, error) {
 	st := a.stores.contracts()
 	srv := api.New(api.Options{
 		Live:    &live{pipe: a.pipe, registry: a.reg, log: a.log, started: time.Now()},
@@ -46,6 +48,12 @@ func (a *App) handler() (http.Handler, error) {
 		Metrics: a.stores.metrics, Limits: a.limits(), Counters: a.counters, Logger: a.log,
 	}))
 	am := alertmanager.New(alertmanager.Options{Sink: a.pipe, Limits: a.limits(), Counters: a.counters, Logger: a.log})
+	firing, err := st.State.Alerts(ctx, time.Now().UnixMilli())
+	if err != nil {
+		return nil, fmt.Errorf("cannot load the alerts that fire: %w", err)
+	}
+	am.Watch(firing)
+	a.parts = append(a.parts, part{name: "alertmanager", run: am.Run})
 	protect("/api/v2/", am)
 	in := ingestweb.New(ingestweb.Options{
 		Sink: a.pipe, Metrics: a.stores.metrics, Limits: a.limits(), Counters: a.counters, Logger: a.log,

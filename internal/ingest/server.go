@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -28,6 +29,7 @@ type ServerOptions struct {
 	Counters *Counters
 	Logger   *slog.Logger
 	Timeout  time.Duration // to read a request's body; 0 means 30 s
+	TLS      *tls.Config   // nil serves plain HTTP
 }
 
 // Listen binds the address. Serving begins with [Server.Run].
@@ -53,7 +55,11 @@ func Listen(o ServerOptions) (*Server, error) {
 	if o.Logger != nil {
 		srv.ErrorLog = slog.NewLogLogger(o.Logger.Handler(), slog.LevelDebug)
 	}
-	return &Server{ln: lim, srv: srv}, nil
+	s := &Server{ln: lim, srv: srv}
+	if o.TLS != nil {
+		s.ln = tls.NewListener(lim, o.TLS)
+	}
+	return s, nil
 }
 
 // Addr is the bound address.

@@ -106,6 +106,9 @@ func (e *RefusedError) Error() string { return e.Detail }
 // Is reports true for storage.ErrOutOfBounds.
 func (e *RefusedError) Is(target error) bool { return target == storage.ErrOutOfBounds }
 
+// RefusalReason returns the stable reason, for counters.
+func (e *RefusedError) RefusalReason() string { return e.Reason }
+
 // Reasons of a RefusedError.
 const (
 	ReasonFarFuture     = "far_future"
