@@ -22,7 +22,6 @@ type histogram struct {
 	tick    int
 	buckets []float64 // cumulative over bounds and time; the last is +Inf
 	sum     float64
-	share   []float64 // scratch
 }
 
 // bundle finds the histograms among the series and replaces their parts'
@@ -93,7 +92,7 @@ func (g *Generator) join(parts []*series) {
 
 func (g *Generator) fit(buckets []*series, count, sum *series) *histogram {
 	who, drv := g.about(count.labels)
-	h := &histogram{drv: drv, who: who, buckets: make([]float64, len(buckets)), share: make([]float64, len(buckets)-1)}
+	h := &histogram{drv: drv, who: who, buckets: make([]float64, len(buckets))}
 	grown := func(s *series) float64 {
 		ss := s.live.Samples
 		if v := slopeOf(ss); v > 0 {
@@ -122,28 +121,30 @@ func (h *histogram) at(w *world, dt float64) *histogram {
 		return h
 	}
 	h.tick = w.tick
-	n := math.Round(w.events(h.per, w.now(h.drv)) * dt / window)
+	// A window's requests, drawn once and counted as often as windows fit
+	// into the step: quantiles of a long step then stray as live ones do.
+	n, times := w.events(h.per, w.now(h.drv)), dt/window
 	if n <= 0 {
 		return h
 	}
-	shift := math.Exp(w.speed[h.who] + 0.04*clip(w.rnd.NormFloat64(), 3))
+	shift := math.Exp(w.speed[h.who] + 0.05*clip(w.rnd.NormFloat64(), 3))
+	if w.rnd.Float64() < hiccups {
+		shift *= math.Exp(0.4 * math.Abs(w.rnd.NormFloat64()))
+	}
 	left, before := n, 0.0
 	var sofar float64
 	for i, b := range h.bounds {
-		p := h.upTo(b / shift)
+		p := math.Min(h.upTo(b/shift), 1-1e-12)
 		if left > 0 && p > before {
 			k := w.binomial(left, (p-before)/(1-before))
 			left -= k
 			sofar += k
 		}
 		before = math.Max(before, p)
-		if before >= 1 {
-			before = 1 - 1e-12
-		}
-		h.buckets[i] += sofar
+		h.buckets[i] += sofar * times
 	}
-	h.buckets[len(h.bounds)] += n
-	h.sum += n * h.mean * shift * math.Max(0.2, 1+0.5/math.Sqrt(n)*clip(w.rnd.NormFloat64(), 3))
+	h.buckets[len(h.bounds)] += n * times
+	h.sum += n * times * h.mean * shift * math.Max(0.2, 1+0.5/math.Sqrt(n)*clip(w.rnd.NormFloat64(), 3))
 	return h
 }
 

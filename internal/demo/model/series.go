@@ -242,7 +242,7 @@ func (g *Generator) processor(d store.SeriesData, drv driver) func(*world, float
 // memory makes resident memory: a level that wanders by a few per cent over
 // hours.
 func memory(vs []float64) func(*world, float64) float64 {
-	m, mood := median(vs), wander{sigma: 0.05, last: 3600}
+	m, mood := median(vs), wander{sigma: 0.08, last: 3600}
 	return func(w *world, dt float64) float64 {
 		return math.Round(m * math.Exp(mood.next(w, dt)+0.01*clip(w.rnd.NormFloat64(), 3)))
 	}
@@ -250,7 +250,7 @@ func memory(vs []float64) func(*world, float64) float64 {
 
 // gauge makes any other level: constants stay, small whole numbers are drawn
 // from those that were seen, others go around their median with the spread
-// that was seen and a slow wander of a twentieth.
+// that was seen and a slow wander of 7 %.
 func gauge(vs []float64) func(*world, float64) float64 {
 	m, sd, lo := median(vs), deviation(vs), slices.Min(vs)
 	whole := true
@@ -263,7 +263,7 @@ func gauge(vs []float64) func(*world, float64) float64 {
 	case whole && m < 12:
 		return func(w *world, _ float64) float64 { return vs[w.rnd.IntN(len(vs))] }
 	}
-	mood := wander{sigma: 0.05 * math.Abs(m), last: 1800}
+	mood := wander{sigma: 0.07 * math.Abs(m), last: 1800}
 	return func(w *world, dt float64) float64 {
 		v := m + mood.next(w, dt) + sd*clip(w.rnd.NormFloat64(), 3.5)
 		if lo >= 0 {
