@@ -84,11 +84,12 @@ func Evaluate(faults []Fault, incidents []ops.Incident, o EvalOptions) Report {
 	used := map[string]bool{}
 	var delays []float64
 	for i, f := range faults {
-		until := f.End + o.After
-		if i+1 < len(faults) { // what begins with the next fault belongs to that one
-			until = max(min(until, faults[i+1].Onset-o.Before), f.Onset)
+		w := stretch{from: f.Onset - o.Before, until: f.End + o.After, deadline: f.End + o.Late}
+		if i+1 < len(faults) { // what begins with the next fault belongs to that one, and what opens after it proves nothing of this one
+			next := faults[i+1].Onset
+			w.until, w.deadline = max(min(w.until, next-o.Before), f.Onset), max(min(w.deadline, next), f.Onset)
 		}
-		out := judgeFault(f, until, ins, o, used)
+		out := judgeFault(f, w, ins, o, used)
 		rep.Outcomes = append(rep.Outcomes, out)
 		if !out.Detected {
 			continue
@@ -122,15 +123,15 @@ func inside(is []Interval, t int64) bool {
 	return slices.ContainsFunc(is, func(i Interval) bool { return t >= i.From && t <= i.To })
 }
 
+// stretch is the time of one fault: evidence begins in [from, until], and the
+// incident opens by deadline.
+type stretch struct{ from, until, deadline int64 }
+
 // judgeFault finds the incidents of one fault and marks them used.
-func judgeFault(f Fault, until int64, ins []ops.Incident, o EvalOptions, used map[string]bool) Outcome {
+func judgeFault(f Fault, w stretch, ins []ops.Incident, o EvalOptions, used map[string]bool) Outcome {
 	out := Outcome{Fault: f.ID, Onset: f.Onset, Kind: f.Kind, Truth: f.Entity.Name, Causes: []string{}}
 	var best *ops.Incident
-	deadline := max(until, f.End+o.Late)
-	if until < f.End+o.After { // the next fault set the bound: what opened after it proves nothing of this one
-		deadline = until + o.Before
-	}
-	began := func(in *ops.Incident) bool { return in.Onset >= f.Onset-o.Before && in.Onset <= until }
+	began := func(in *ops.Incident) bool { return in.Onset >= w.from && in.Onset <= w.until }
 	surer := func(a, b *ops.Incident) bool {
 		if began(a) != began(b) {
 			return began(a)
@@ -139,16 +140,16 @@ func judgeFault(f Fault, until int64, ins []ops.Incident, o EvalOptions, used ma
 	}
 	for i := range ins {
 		in := &ins[i]
-		first, ok := evidenceIn(in, f.Onset-o.Before, until)
+		first, ok := evidenceIn(in, w.from, w.until)
 		if !ok {
 			continue
 		}
 		used[in.ID] = true
-		if in.Opened > deadline {
+		if in.Opened > w.deadline {
 			continue
 		}
 		seen := in.Opened
-		if in.Opened < f.Onset-o.Before {
+		if in.Opened < w.from {
 			seen = first
 		} else {
 			out.Incidents++

@@ -87,3 +87,15 @@ func TestTheFaultsTargetIsNotItsCause(t *testing.T) {
 		t.Fatalf("with targets: %+v", rep.Outcomes)
 	}
 }
+
+func TestAnIncidentThatOpensAfterTheNextFaultDetectsNothing(t *testing.T) {
+	late := incidentAt("late", tEval+30_000, .8, "a")
+	late.Opened = tEval + 395_000
+	rep := Evaluate([]Fault{
+		{ID: "1", Onset: tEval, End: tEval + 60_000, Entity: service("a")},
+		{ID: "2", Onset: tEval + 390_000, End: tEval + 450_000, Entity: service("b")},
+	}, []ops.Incident{late}, EvalOptions{})
+	if rep.Detected != 0 || rep.FalseIncidents != 0 {
+		t.Fatalf("%+v", rep)
+	}
+}
