@@ -188,13 +188,7 @@ func (ps *processes) exec(ctx context.Context, p *process) error {
 		_ = p.cmd.Wait() // how it ended is seen from outside
 	}()
 	if _, err = stdin.Write(append(line, '\n')); err == nil {
-		select {
-		case err = <-ready:
-		case <-time.After(startTimeout):
-			err = fmt.Errorf("it did not listen within %s", startTimeout)
-		case <-ctx.Done():
-			err = ctx.Err()
-		}
+		err = listening(ctx, ready)
 	}
 	if err != nil {
 		_ = p.cmd.Process.Kill() // it may have ended already
@@ -202,6 +196,20 @@ func (ps *processes) exec(ctx context.Context, p *process) error {
 		return fmt.Errorf("%w; its last words: %s", err, p.tail)
 	}
 	return nil
+}
+
+// listening waits for a process's ready line.
+func listening(ctx context.Context, ready <-chan error) error {
+	late := time.NewTimer(startTimeout)
+	defer late.Stop()
+	select {
+	case err := <-ready:
+		return err
+	case <-late.C:
+		return fmt.Errorf("it did not listen within %s", startTimeout)
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // peers lists the last known addresses by service.
