@@ -60,8 +60,8 @@ func (o *Outcome) Right() bool { return o.Rank == 1 }
 // Evaluate matches faults (in order of onset) and incidents (as they were at the end of a replay) with the
 // truth. An incident belongs to a fault when evidence of it began in the
 // fault's time; where several do, one that began in it gives the answer,
-// else one that only gained evidence; of equals the one that is surest of its
-// cause.
+// else the one that gained most evidence in it; of equals the one that is surest
+// of its cause.
 func Evaluate(faults []Fault, incidents []ops.Incident, o EvalOptions) Report {
 	if o.Before == 0 {
 		o.Before = 60_000
@@ -136,6 +136,9 @@ func judgeFault(f Fault, w stretch, ins []ops.Incident, o EvalOptions, used map[
 		if began(a) != began(b) {
 			return began(a)
 		}
+		if x, y := evidenceCount(a, w), evidenceCount(b, w); !began(a) && x != y {
+			return x > y
+		}
 		return a.Confidence > b.Confidence || a.Confidence == b.Confidence && a.Severity > b.Severity
 	}
 	for i := range ins {
@@ -185,6 +188,17 @@ func judgeFault(f Fault, w stretch, ins []ops.Incident, o EvalOptions, used map[
 
 // sameEntity compares by name: a data set's "service" may be Norn's database.
 func sameEntity(a, b telemetry.Entity) bool { return a == b || strings.EqualFold(a.Name, b.Name) }
+
+// evidenceCount is how many anomalies of in began in w.
+func evidenceCount(in *ops.Incident, w stretch) int {
+	n := 0
+	for _, a := range in.Anomalies {
+		if a.Onset >= w.from && a.Onset <= w.until {
+			n++
+		}
+	}
+	return n
+}
 
 // evidenceIn is the onset of the first anomaly of in that began in [from, to].
 func evidenceIn(in *ops.Incident, from, to int64) (first int64, ok bool) {
