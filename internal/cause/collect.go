@@ -226,7 +226,7 @@ func (m *model) fromAnomalies() {
 	for i := range m.in.Series {
 		have[m.in.Series[i].Meta.ID] = true
 	}
-	silent := map[int]float64{}
+	silent, alerted := map[int]float64{}, map[int]float64{}
 	for i := range m.in.Anomalies {
 		a := &m.in.Anomalies[i]
 		ni := m.add(a.Entity)
@@ -246,7 +246,8 @@ func (m *model) fromAnomalies() {
 			}
 			ev.kind, ev.a = kUp, min(silent[ni], .97)
 		case a.Kind == ops.AnomalyAlert:
-			ev.kind, ev.a = kAlert, alertWeight(a)
+			alerted[ni] = 1 - (1-alerted[ni])*(1-alertWeight(a)) // different alerts of one entity add up
+			ev.kind, ev.a = kAlert, min(alerted[ni], .97)
 			if ev.text == "" {
 				ev.text = a.Series
 			}

@@ -28,7 +28,7 @@ const (
 
 // weight is the largest score that one kind of evidence can give alone. None
 // gives certainty, so that kinds which agree win over a single loud one.
-var weight = [nKinds]float64{kLat: .95, kErr: .95, kRes: .9, kReq: .3, kNet: .95, kLog: .7, kCalls: .5, kSelf: .95, kUp: .97, kAlert: .5, kOther: .3}
+var weight = [nKinds]float64{kLat: .95, kErr: .95, kRes: .9, kReq: .3, kNet: .95, kLog: .7, kCalls: .5, kSelf: .95, kUp: .97, kAlert: .6, kOther: .3}
 
 // evidence is how far one series is from its baseline in the bad direction.
 type evidence struct {

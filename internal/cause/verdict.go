@@ -132,6 +132,11 @@ func (m *model) felt() *node {
 			}
 		}
 	}
+	for _, n := range m.nodes { // or what other tools say
+		if ev := n.ev[kAlert]; best == nil && ev != nil && ev.a >= .8 {
+			best = n
+		}
+	}
 	return best
 }
 

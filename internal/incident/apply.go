@@ -57,9 +57,22 @@ func (c *Correlator) visible(g *group, j ops.Judgement) bool {
 	case ops.VerdictCause:
 		return g.in != nil || j.Confidence >= c.cfg.OpenConfidence || j.Severity >= c.cfg.OpenSeverity
 	case ops.VerdictUnknown:
-		return g.in != nil || j.Severity >= c.cfg.OpenSeverity
+		return g.in != nil || g.foreign() || j.Severity >= c.cfg.OpenSeverity
 	}
 	return g.in != nil
+}
+
+// foreign reports whether other tools raised several different alerts: they
+// have decided already that a person should look.
+func (g *group) foreign() bool {
+	n, sum := 0, 0.0
+	for _, r := range g.records {
+		if r.a.Kind == ops.AnomalyAlert && r.surprise >= contextOnly {
+			n++
+			sum += r.strength()
+		}
+	}
+	return n >= 3 && sum >= 1
 }
 
 // own keeps of a judgement what concerns the group: causes that explanation
