@@ -111,7 +111,9 @@ func (g *Generator) fit(buckets []*series, count, sum *series) *histogram {
 	if sum != nil {
 		h.mean = grown(sum) / all
 	}
-	h.per = slopeOf(count.live.Samples) * window / math.Max(g.expect(count.live, drv), 1e-9)
+	ss := count.live.Samples
+	windows := float64(ss[len(ss)-1].T-ss[0].T) / 1000 / window
+	h.per = perRequest(slopeOf(ss)*window*windows, g.expect(count.live, drv)*windows)
 	return h
 }
 

@@ -126,7 +126,8 @@ func (g *Generator) demandAt(t int64) float64 {
 // rate makes a series of events a second, counted in windows.
 func (g *Generator) rate(d store.SeriesData, drv driver) func(*world, float64) float64 {
 	m := mean(values(d.Samples))
-	per := m * window / math.Max(g.expect(d, drv), 1e-9) // events for each request
+	n := float64(len(d.Samples))
+	per := perRequest(m*window*n, g.expect(d, drv)*n)
 	if len(drv.uses) == 0 {
 		per = 0
 	}
@@ -136,6 +137,20 @@ func (g *Generator) rate(d store.SeriesData, drv driver) func(*world, float64) f
 		}
 		return w.events(per, w.now(drv)) / window
 	}
+}
+
+// perRequest is how many events each request causes, by the events that were
+// counted and the requests that the plan expects meanwhile. A count that is
+// within three standard deviations of one for each request is taken as just
+// that: a minute holds few requests of the rarer kinds.
+func perRequest(events, requests float64) float64 {
+	if requests <= 0 || events <= 0 {
+		return 0
+	}
+	if math.Abs(events-requests) <= 3*math.Sqrt(requests) {
+		return 1
+	}
+	return events / requests
 }
 
 // events draws how many events n requests cause at per each.
@@ -202,7 +217,8 @@ func (x *wander) next(w *world, dt float64) float64 {
 // counter makes a cumulative count that moves with the requests.
 func (g *Generator) counter(d store.SeriesData, drv driver) func(*world, float64) float64 {
 	slope := slopeOf(d.Samples)
-	per := slope * window / math.Max(g.expect(d, drv), 1e-9)
+	windows := float64(d.Samples[len(d.Samples)-1].T-d.Samples[0].T) / 1000 / window
+	per := perRequest(slope*window*windows, g.expect(d, drv)*windows)
 	var v float64
 	return func(w *world, dt float64) float64 {
 		if len(drv.uses) == 0 {
