@@ -1,0 +1,188 @@
+// What speaks for the verdict: facts with weights, every deviation with the
+// reason why it is in the incident, and what happened when.
+
+import { useQuery } from "@tanstack/react-query";
+import { Link } from "@tanstack/react-router";
+import { Fragment, useState } from "react";
+import type { Anomaly, Incident, TimelineEvent } from "../api/client";
+import { whyQuery } from "../api/queries";
+import { keyOf } from "../lib/chain";
+import { percent, value } from "../lib/format";
+import { EntityName, Glyph, Meter, Time, type Tone } from "./bits";
+
+const roleTone: Record<string, Tone> = { root: "bad", intermediate: "warn", symptom: "dim", bystander: "dim" };
+
+export function EvidenceList({ incident, now, focus, clear }: { incident: Incident; now: number; focus: string; clear: () => void }) {
+  const [all, setAll] = useState(false);
+  const rows = (incident.causes ?? [])
+    .flatMap((c) => (c.evidence ?? []).map((e) => ({ e, role: c.role, key: keyOf(c.entity) })))
+    .filter((r) => !focus || r.key === focus || keyOf(r.e.entity) === focus)
+    .sort((a, b) => b.e.weight - a.e.weight);
+  const cause = focus ? incident.causes?.find((c) => keyOf(c.entity) === focus) : undefined;
+  const shown = all ? rows : rows.slice(0, 10);
+  return (
+    <section className="card" aria-labelledby="evidence-h">
+      <header>
+        <h2 id="evidence-h">
+          Evidence<span className="count">{rows.length}</span>
+        </h2>
+        <span className="grow" />
+        {focus ? (
+          <button type="button" className="tag accent" style={{ cursor: "pointer" }} onClick={clear}>
+            <span className="ellipsis" style={{ maxWidth: 150 }}>{focus.slice(focus.indexOf("/") + 1)}</span> ×<span className="sr-only">show all</span>
+          </button>
+        ) : null}
+      </header>
+      {cause?.sentence ? <div className="in dim" style={{ paddingBottom: 0 }}>{cause.sentence}</div> : null}
+      {rows.length === 0 ? <div className="empty">No evidence {focus ? "of this entity" : "recorded"}.</div> : null}
+      <ul className="evidence">
+        {shown.map(({ e, role }, n) => (
+          <li className="ev" key={n}>
+            <div title="Weight of this fact in the verdict">
+              <Meter label="" share={e.weight} text={percent(e.weight)} tone={roleTone[role] ?? "dim"} />
+            </div>
+            <div style={{ minWidth: 0 }}>
+              <div className="wrap-anywhere">{e.text || `${e.series}: ${value(e.observed, e.unit)}, expected ${value(e.low, e.unit)} to ${value(e.high, e.unit)}`}</div>
+              <div className="row wrap faint" style={{ fontSize: "0.75rem", gap: "2px 10px" }}>
+                <span>{role}</span>
+                <EntityName entity={e.entity} />
+                <span>{e.signal}</span>
+                {e.onset_unix_ms ? <Time at={e.onset_unix_ms} now={now} seconds /> : null}
+                {e.z ? <span title="Robust distance from usual, in units of the usual noise">z {e.z.toFixed(1)}</span> : null}
+                {e.expr ? (
+                  <Link to="/explore" search={{ expr: e.expr, from: String(incident.onset_unix_ms - 1_800_000), to: incident.resolved_unix_ms ? String(incident.resolved_unix_ms + 600_000) : undefined }}>
+                    explore
+                  </Link>
+                ) : null}
+              </div>
+            </div>
+          </li>
+        ))}
+      </ul>
+      {rows.length > shown.length ? (
+        <button type="button" className="seriesrow dim" onClick={() => setAll(true)}>
+          Show {rows.length - shown.length} more
+        </button>
+      ) : null}
+    </section>
+  );
+}
+
+function Why({ incident, anomaly }: { incident: string; anomaly: string }) {
+  const q = useQuery(whyQuery(incident, anomaly));
+  if (q.isPending) return <span className="dim">…</span>;
+  if (!q.data) return <span className="tone-bad">{q.error?.message}</span>;
+  return (
+    <div className="stack" style={{ gap: 4 }}>
+      <span>{q.data.sentence}</span>
+      {(q.data.reasons ?? []).map((r, i) => (
+        <div className="row wrap" key={i}>
+          <Meter label="" share={r.weight} text={r.name} />
+          <span className="dim">{r.text}</span>
+        </div>
+      ))}
+    </div>
+  );
+}
+
+export function Deviations({ incident, now }: { incident: Incident; now: number }) {
+  const [open, setOpen] = useState("");
+  const [all, setAll] = useState(false);
+  const list: Anomaly[] = [...(incident.anomalies ?? [])].sort((a, b) => a.onset_unix_ms - b.onset_unix_ms);
+  if (list.length === 0) return null;
+  const shown = all ? list : list.slice(0, 12);
+  return (
+    <section className="card" aria-labelledby="dev-h">
+      <header>
+        <h2 id="dev-h">
+          Everything that deviates<span className="count">{list.length}, by first sign</span>
+        </h2>
+      </header>
+      <div style={{ overflowX: "auto" }}>
+        <table className="table">
+          <thead>
+            <tr>
+              <th>Since</th>
+              <th>What</th>
+              <th className="r">Observed</th>
+              <th className="r">Expected</th>
+              <th>
+                <span className="sr-only">Why</span>
+              </th>
+            </tr>
+          </thead>
+          <tbody>
+            {shown.map((a) => (
+              <Fragment key={a.id}>
+                <tr>
+                  <td className="num">
+                    <Time at={a.onset_unix_ms} now={now} seconds />
+                  </td>
+                  <td style={{ minWidth: 150 }}>
+                    <EntityName entity={a.entity} />
+                    {a.peer.name ? <span className="faint"> → {a.peer.name}</span> : null}
+                    <div className="dim wrap-anywhere" style={{ fontSize: "0.76rem" }}>
+                      {a.series} · {a.kind.replace("_", " ")}
+                      {a.ended_unix_ms ? " · ended" : ""}
+                      {a.source !== "norn" ? ` · from ${a.source}` : ""}
+                      {a.text ? <div className="mono">{a.text}</div> : null}
+                    </div>
+                  </td>
+                  <td className="r">{a.kind === "alert" || a.kind === "new_template" ? "" : value(a.observed, a.unit)}</td>
+                  <td className="r dim">{a.kind === "alert" || a.kind === "new_template" ? "" : `${value(a.low, a.unit)} to ${value(a.high, a.unit)}`}</td>
+                  <td className="r">
+                    <button type="button" className="tag" style={{ cursor: "pointer" }} aria-expanded={open === a.id} onClick={() => setOpen(open === a.id ? "" : a.id)}>
+                      why?
+                    </button>
+                  </td>
+                </tr>
+                {open === a.id ? (
+                  <tr>
+                    <td colSpan={5}>
+                      <Why incident={incident.id} anomaly={a.id} />
+                    </td>
+                  </tr>
+                ) : null}
+              </Fragment>
+            ))}
+          </tbody>
+        </table>
+      </div>
+      {list.length > shown.length ? (
+        <button type="button" className="seriesrow dim" onClick={() => setAll(true)}>
+          Show {list.length - shown.length} more
+        </button>
+      ) : null}
+    </section>
+  );
+}
+
+const eventTone: Record<string, Tone> = { opened: "bad", anomaly: "warn", alert: "warn", cause: "bad", resolved: "good", acknowledged: "good", merged: "quiet", change: "quiet" };
+
+export function Timeline({ incident, now }: { incident: Incident; now: number }) {
+  const list: TimelineEvent[] = [...(incident.timeline ?? [])].sort((a, b) => b.time_unix_ms - a.time_unix_ms);
+  return (
+    <section className="card" aria-labelledby="tl-h">
+      <header>
+        <h2 id="tl-h">
+          What happened<span className="count">newest first</span>
+        </h2>
+      </header>
+      {list.length === 0 ? <div className="empty">Nothing recorded.</div> : null}
+      <ul className="timeline" tabIndex={list.length > 12 ? 0 : undefined}>
+        {list.map((e, i) => (
+          <li key={i}>
+            <Time at={e.time_unix_ms} now={Math.abs(now - incident.onset_unix_ms) < 86_400_000 ? now : e.time_unix_ms} seconds />
+            <span style={{ paddingTop: 1 }}>
+              <Glyph tone={eventTone[e.kind] ?? "dim"} />
+            </span>
+            <span className="wrap-anywhere">
+              <span className="dim">{e.kind} </span>
+              {e.text}
+            </span>
+          </li>
+        ))}
+      </ul>
+    </section>
+  );
+}

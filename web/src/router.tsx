@@ -1,0 +1,83 @@
+import { createRootRoute, createRoute, createRouter, lazyRouteComponent } from "@tanstack/react-router";
+import { ErrorNotice, Loading, NotFound } from "./components/bits";
+import { Shell } from "./components/Shell";
+import { IncidentsPage } from "./pages/IncidentsPage";
+import { NowPage } from "./pages/NowPage";
+import { readSpan, type SpanSearch } from "./state/span";
+
+const text = (v: unknown): string | undefined => (typeof v === "string" && v !== "" ? v : typeof v === "number" ? String(v) : undefined);
+
+export interface ExploreSearch extends SpanSearch {
+  tab?: "logs" | "patterns" | "trace" | undefined;
+  q?: string | undefined;
+  entity?: string | undefined;
+  signal?: string | undefined;
+  series?: string | undefined;
+  expr?: string | undefined;
+  query?: string | undefined;
+  trace?: string | undefined;
+}
+
+export interface IncidentsSearch {
+  state?: string | undefined;
+  q?: string | undefined;
+}
+
+const root = createRootRoute({ component: Shell, notFoundComponent: NotFound, errorComponent: ({ error }) => <ErrorNotice error={error instanceof Error ? error : new Error(String(error))} retry={() => location.reload()} /> });
+
+const now = createRoute({ getParentRoute: () => root, path: "/", component: NowPage });
+
+const incidents = createRoute({
+  getParentRoute: () => root,
+  path: "/incidents",
+  component: IncidentsPage,
+  validateSearch: (s: Record<string, unknown>): IncidentsSearch => ({ state: text(s["state"]), q: text(s["q"]) }),
+});
+
+const incident = createRoute({
+  getParentRoute: () => root,
+  path: "/incidents/$id",
+  component: lazyRouteComponent(() => import("./pages/IncidentPage"), "IncidentPage"),
+  validateSearch: (s: Record<string, unknown>): SpanSearch => readSpan(s),
+});
+
+const explore = createRoute({
+  getParentRoute: () => root,
+  path: "/explore",
+  component: lazyRouteComponent(() => import("./pages/ExplorePage"), "ExplorePage"),
+  validateSearch: (s: Record<string, unknown>): ExploreSearch => {
+    const tab = s["tab"];
+    return {
+      ...readSpan(s),
+      tab: tab === "logs" || tab === "patterns" || tab === "trace" ? tab : undefined,
+      q: text(s["q"]), entity: text(s["entity"]), signal: text(s["signal"]), series: text(s["series"]), expr: text(s["expr"]),
+      query: text(s["query"]), trace: text(s["trace"]),
+    };
+  },
+});
+
+/** Search values stay plain text in the URL, so that people can read and edit them. */
+function parseSearch(s: string): Record<string, string> {
+  return Object.fromEntries(new URLSearchParams(s));
+}
+
+function stringifySearch(o: Record<string, unknown>): string {
+  const p = new URLSearchParams();
+  for (const [k, v] of Object.entries(o)) if (v !== undefined && v !== "") p.set(k, String(v));
+  const s = p.toString();
+  return s ? `?${s}` : "";
+}
+
+export const router = createRouter({
+  routeTree: root.addChildren([now, incidents, incident, explore]),
+  defaultPendingComponent: () => <Loading lines={4} height={80} />,
+  scrollRestoration: true,
+  parseSearch,
+  stringifySearch,
+});
+
+declare module "@tanstack/react-router" {
+  interface Register {
+    router: typeof router;
+  }
+}
