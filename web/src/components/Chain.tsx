@@ -88,7 +88,7 @@ export function Chain({ incident, onPick }: { incident: Incident; onPick: (key: 
     let l = layoutChain(causes, incident.links ?? [], o);
     // Too wide by a little: closer layers rather than a scroll bar.
     if (!o.vertical && width > 0 && l.width > width) {
-      o = { ...o, nodeW: 156, gapLayer: 56 };
+      o = { ...o, nodeW: 152, gapLayer: Math.max(44, Math.floor((width - 4 - l.layers * 152) / Math.max(1, l.layers - 1))) };
       l = layoutChain(causes, incident.links ?? [], o);
     }
     if (o.vertical && width > 0 && l.width > width) {

@@ -90,7 +90,7 @@ function Cell({ s }: { s: Service }) {
         </div>
         <div title="Share of failed requests">
           <small>errors</small>
-          {percent(s.error_ratio)}
+          {s.error_ratio !== null && s.error_ratio > 0 && s.error_ratio < 0.001 ? "< 0.1 %" : percent(s.error_ratio)}
         </div>
         <div title="95th percentile of latency">
           <small>p95</small>
