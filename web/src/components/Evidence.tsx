@@ -98,7 +98,7 @@ export function Deviations({ incident, now }: { incident: Incident; now: number 
           Everything that deviates<span className="count">{list.length}, by first sign</span>
         </h2>
       </header>
-      <div style={{ overflowX: "auto" }}>
+      <div style={{ overflowX: "auto", position: "relative" }}>
         <table className="table">
           <thead>
             <tr>

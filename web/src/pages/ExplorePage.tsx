@@ -135,7 +135,7 @@ function Patterns({ s, span, now }: TabProps) {
   if (q.isPending) return <Loading lines={6} />;
   if (!q.data) return <ErrorNotice error={q.error ?? new Error("no answer")} />;
   return (
-    <section className="card" style={{ overflowX: "auto" }}>
+    <section className="card" style={{ overflowX: "auto", position: "relative" }}>
       {q.data.patterns.length === 0 ? <div className="empty">No log pattern in this time range.</div> : null}
       <table className="table">
         <thead><tr><th className="r">Count</th><th className="r">Change</th><th>Pattern</th></tr></thead>
@@ -165,7 +165,7 @@ function Trace({ id }: { id: string }) {
   const start = Math.min(...spans.map((x) => x.start_unix_nano));
   const total = Math.max(1, Math.max(...spans.map((x) => x.end_unix_nano)) - start);
   return (
-    <section className="card" style={{ overflowX: "auto" }}>
+    <section className="card" style={{ overflowX: "auto", position: "relative" }}>
       <header><h2>Trace <span className="mono wrap-anywhere">{id}</span><span className="count">{spans.length} spans</span></h2></header>
       <table className="table"><tbody>
         {spans.map((x) => (
