@@ -28,7 +28,7 @@ build: bin/norn ## the binary bin/norn, with the console in it
 # Go knows best what is stale: the rule always runs and is quick when nothing changed.
 .PHONY: bin/norn
 bin/norn: web/dist/index.html
-	go build -trimpath -ldflags '$(LDFLAGS)' -o bin/norn ./cmd/norn
+	go build -ldflags '$(LDFLAGS)' -o bin/norn ./cmd/norn
 
 demo: build ## build and run the demo: a small shop, faults, and the console
 	bin/norn demo

@@ -35,7 +35,7 @@ type live struct {
 func (l *live) Series(m api.SeriesMatch) ([]api.SeriesInfo, int) {
 	words := strings.Fields(strings.ToLower(m.Text))
 	found := l.pipe.Engine().List(func(s *telemetry.Series) bool {
-		if m.Signal != "" && s.Signal != m.Signal {
+		if m.ID != 0 && s.ID != m.ID || m.Signal != "" && s.Signal != m.Signal {
 			return false
 		}
 		if !m.Entity.IsZero() && s.Entity != m.Entity && s.Peer != m.Entity && s.Instance != m.Entity {

@@ -24,6 +24,7 @@ func NewPast(a *App) *Past { return &Past{app: a} }
 func (p *Past) Append(ctx context.Context, samples []model.Sample) error {
 	p.app.pipe.Quiet(true)
 	defer p.app.pipe.Quiet(false)
+	p.app.pipe.ObserveEdges(model.Edges(samples))
 	to := p.app.stores.metrics.AppenderV2(ctx)
 	for i := range samples {
 		s := &samples[i]
