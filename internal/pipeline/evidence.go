@@ -1,13 +1,16 @@
 package pipeline
 
 import (
+	"cmp"
 	"context"
 	"math"
 	"slices"
+	"strconv"
 
 	"github.com/prometheus/prometheus/model/labels"
 
 	"github.com/norn-aiops/norn/internal/cause"
+	"github.com/norn-aiops/norn/internal/detect"
 	"github.com/norn-aiops/norn/internal/incident"
 	"github.com/norn-aiops/norn/internal/store"
 	"github.com/norn-aiops/norn/internal/telemetry"
@@ -33,9 +36,13 @@ func (p *Pipeline) evidence(ctx context.Context, c incident.Candidate, now int64
 	for _, e := range view.Neighbourhood(c.Entities, evidenceHops) {
 		near[e] = true
 	}
-	in := cause.Input{Onset: c.Onset, Now: now, Target: c.Target, View: view, Anomalies: c.Anomalies, Changes: c.Changes}
-	infos := p.engine.List(func(s *telemetry.Series) bool { return near[s.Entity] || near[s.Peer] }, evidenceSeries)
+	in := cause.Input{Onset: c.Onset, Now: now, Target: c.Target, View: view, Anomalies: c.Anomalies, Changes: c.Changes,
+		Templates: map[string]string{}}
+	infos := p.near(near, c.Entities)
 	for i := range infos {
+		if id := infos[i].Series.Labels.Get("template"); id != "" {
+			in.Templates[id] = p.templateText(id)
+		}
 		s, err := p.window(ctx, c, infos[i].Series, now)
 		if err != nil {
 			return cause.Input{}, err
@@ -45,6 +52,31 @@ func (p *Pipeline) evidence(ctx context.Context, c incident.Candidate, now int64
 		}
 	}
 	return in, nil
+}
+
+// near lists the series of the given entities, at most evidenceSeries; those
+// of the first entities go before the others.
+func (p *Pipeline) near(near map[telemetry.Entity]bool, first []telemetry.Entity) []detect.SeriesInfo {
+	infos := p.engine.List(func(s *telemetry.Series) bool { return near[s.Entity] || near[s.Peer] }, 0)
+	rank := func(s *telemetry.Series) int {
+		if slices.Contains(first, s.Entity) || slices.Contains(first, s.Peer) {
+			return 0
+		}
+		return 1
+	}
+	slices.SortFunc(infos, func(a, b detect.SeriesInfo) int {
+		return cmp.Or(cmp.Compare(rank(a.Series), rank(b.Series)), cmp.Compare(a.Series.ID, b.Series.ID))
+	})
+	return infos[:min(len(infos), evidenceSeries)]
+}
+
+func (p *Pipeline) templateText(id string) string {
+	n, err := strconv.ParseUint(id, 10, 64)
+	if err != nil {
+		return ""
+	}
+	t, _ := p.miner.Find(p.miner.Resolve(n))
+	return t.Text
 }
 
 // window cuts one series into baseline, the minutes just before, and the time
