@@ -75,7 +75,11 @@ func (m *model) collectOne(s *Series, c census) {
 	}
 	n := m.nodes[ni]
 	seconds := max(float64(m.w.to-m.w.from)/1000, 1)
-	ev, ok := m.cfg.measure(s, k, m.w, traffic{m.growth(n), n.req * seconds, n.reqBase})
+	atMost := 3.0
+	if m.amplified(n) >= amplifiedFrom {
+		atMost = 20
+	}
+	ev, ok := m.cfg.measure(s, k, m.w, traffic{m.growth(n), n.req * seconds, n.reqBase, atMost})
 	if r := c.requests[ni]; r != nil && k == kLog {
 		ev, ok = m.perRequest(s, kLog, r)
 	} else if r != nil && s.Meta.Name == "norn_edge_request_rate" {
@@ -102,6 +106,7 @@ func (m *model) collectOne(s *Series, c census) {
 		ev.z -= math.Sqrt(2 * math.Log(count))
 		ev.a = m.cfg.logistic(ev.z)
 	}
+	ev.a *= m.calm(n, ev)
 	if !s.Meta.Peer.IsZero() {
 		m.hangLink(ni, m.add(s.Meta.Peer), ev)
 		return

@@ -191,6 +191,7 @@ type traffic struct {
 	growth   float64 // in the window over usual, 1 when unknown
 	requests float64 // in the window, 0 when unknown
 	usual    float64 // a second, 0 when unknown
+	atMost   float64 // growth that may explain saturation
 }
 
 // measure turns a series into evidence over the window w. ok is false when the
@@ -210,8 +211,8 @@ func (c Config) measure(s *Series, k kind, w span, load traffic) (*evidence, boo
 	}
 	sign := k.sign(s.Meta)
 	ev.s = c.scaleOf(k, s.Meta, b, sign)
-	if k == kRes {
-		ev.scale = clip(load.growth, 1, 3)
+	if k == kRes && sign > 0 {
+		ev.scale = clip(load.growth, 1, load.atMost)
 		ev.med *= ev.scale
 	}
 	if k == kErr && isRatio(s.Meta, b) && load.requests > 0 {
