@@ -1,0 +1,62 @@
+package cause
+
+import (
+	"strings"
+
+	"github.com/norn-aiops/norn/internal/telemetry"
+)
+
+// amplified is how much more an entity's traffic grew than that of its
+// callers: 1 when they grew together or too little is known. A database that
+// is asked eight times for each request of its caller is not ill itself.
+func (m *model) amplified(n *node) float64 {
+	if n.reqBase <= 0 || n.req <= 0 || len(n.callers) == 0 {
+		return 1
+	}
+	now, before := 0.0, 0.0
+	for _, i := range n.callers {
+		if c := m.nodes[i]; c.req > 0 && c.reqBase > 0 {
+			now, before = now+c.req, before+c.reqBase
+		}
+	}
+	if before == 0 {
+		return 1
+	}
+	return n.req / n.reqBase / max(1, now/before)
+}
+
+// amplifiedFrom is where more work for each of the callers' requests begins
+// to explain what an entity shows.
+const amplifiedFrom = 1.5
+
+// calm weakens evidence that is real but means little: a mild slowdown of an
+// entity whose callers ask it much more often for each of their requests, and
+// a resource that is hardly used however much that grew.
+func (m *model) calm(n *node, ev *evidence) float64 {
+	switch ev.kind {
+	case kLat, kSelf:
+		if g := m.growth(n); m.amplified(n) >= amplifiedFrom && ev.x <= g*ev.med {
+			return .3
+		}
+	case kRes:
+		return idle(ev.meta, ev.x)
+	}
+	return 1
+}
+
+// idle is the weight of a saturation that is at x: a share of capacity under
+// 5 % counts little, from 30 % on in full; less than one connection in use
+// counts little.
+func idle(s *telemetry.Series, x float64) float64 {
+	if s == nil || s.Direction == telemetry.DownBad {
+		return 1
+	}
+	name := strings.ToLower(s.Name)
+	switch {
+	case s.Unit == "1" && strings.Contains(name, "util"), s.Unit == "1" && strings.Contains(name, "cpu"):
+		return clip((x-.05)/.25, .1, 1)
+	case strings.Contains(name, "connection") && x < 1:
+		return .2
+	}
+	return 1
+}
