@@ -27,8 +27,6 @@ type baseline struct {
 	nUp      uint16
 	nDown    uint16
 	n        uint32
-	bins     [dayBins]float32
-	binN     [dayBins]uint16 // points learned, saturating
 	bin      uint8           // of the last point
 	known    bool            // bin was known from an earlier visit
 	daily    bool            // the profile is in use
@@ -36,6 +34,8 @@ type baseline struct {
 	both     bool            // other is known
 	negative bool            // a negative value was seen
 	settle   uint8           // points left after a change of the interval
+	binN     [dayBins]uint16 // points learned, saturating
+	bins     [dayBins]float32
 }
 
 const (
@@ -73,7 +73,7 @@ type residual struct {
 
 // step judges v at t (Unix ms), dt seconds after the last point, and learns
 // from it unless frozen. v must be finite.
-func (b *baseline) step(t int64, v, dt float64, f floorKind, frozen bool) residual {
+func (b *baseline) step(t int64, v, dt float64, f floorKind, frozen bool, r *residual) {
 	if b.n == 0 {
 		b.offset = v
 	}
@@ -85,7 +85,7 @@ func (b *baseline) step(t int64, v, dt float64, f floorKind, frozen bool) residu
 		b.bin, b.known = uint8(bin), b.binN[bin] > 0
 	}
 	b.turn(t)
-	r := residual{rel: float32(x)}
+	r.rel = float32(x)
 	r.e1, r.e2 = b.hours(bin, x)
 	mean, day, haveDay := b.expect(bin, pos)
 	s := b.scale(x >= mean, mean, dt, f)
@@ -104,7 +104,6 @@ func (b *baseline) step(t int64, v, dt float64, f floorKind, frozen bool) residu
 	if b.n < math.MaxUint32 {
 		b.n++
 	}
-	return r
 }
 
 // smooth says how much smaller the changes from point to point must be than

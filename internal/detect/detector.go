@@ -64,21 +64,23 @@ type Scores struct {
 // of a point depends on that point and earlier ones. It belongs to one
 // goroutine at a time. Make it with NewDetector.
 type Detector struct {
+	// What nearly every point needs comes first, packed: memory, not
+	// arithmetic, is what a hundred thousand series cost.
 	opt    *Options
 	shape  *shape // nil during the warm-up
 	t      int64  // Unix ms of the last point
+	clock  blockClock
+	run    run
+	pace   pace
 	z      [4]float32
 	slow   float32
-	pace   pace
-	run    run
-	clock  blockClock
-	cal    [memCount]calibrator
-	level  episode // of the residual
-	form   episode // of the shape
-	ratio  ratio
 	alarm  alarm
-	base   baseline
+	cal    [memCount]calibrator
+	ratio  ratio
 	warm   []float32 // points of the warm-up, nil afterwards
+	level  episode   // of the residual
+	form   episode   // of the shape
+	base   baseline
 	rings  [memCount]ring
 	seenUp bool
 }
@@ -114,28 +116,39 @@ func memberBases() [memCount]float32 {
 // false, and nothing is learned, when v is not finite or t is not after the
 // last point's.
 func (d *Detector) Step(t int64, v float64) (s Scores, ok bool) {
-	if math.IsNaN(v) || math.IsInf(v, 0) || (d.base.n > 0 && t <= d.t) {
+	if math.IsNaN(v) || math.IsInf(v, 0) {
 		return Scores{}, false
+	}
+	ok = d.step(t, v, &s)
+	return s, ok
+}
+
+// step is Step for a finite value; s must be zero.
+func (d *Detector) step(t int64, v float64, s *Scores) bool {
+	if d.base.n > 0 && t <= d.t {
+		return false
 	}
 	v = clamp(v, -maxAbs, maxAbs)
 	dt := d.arrive(t)
 	d.t = t
 	if d.opt.up {
-		return d.stepUp(t, v), true
+		*s = d.stepUp(t, v)
+		return true
 	}
 	n := int(d.base.n)
-	r := d.base.step(t, v, dt, d.opt.floor, d.level.kind == epLevel)
-	s = Scores{Expected: r.mean, Scale: r.scale, Z: r.z, Spike: r.jump}
-	s.Shape, s.Alarm = d.stepShape(n, r)
-	d.test(t, &s)
+	var r residual
+	d.base.step(t, v, dt, d.opt.floor, d.level.kind == epLevel, &r)
+	s.Expected, s.Scale, s.Z, s.Spike = r.mean, r.scale, r.z, r.jump
+	s.Shape, s.Alarm = d.stepShape(n, &r)
+	d.test(t, s)
 	if d.clock.tick(t) {
 		d.closeBlock(t)
 	}
-	return s, true
+	return true
 }
 
 // stepShape feeds the shape member; during the warm-up it only collects.
-func (d *Detector) stepShape(n int, r residual) (y, raised float32) {
+func (d *Detector) stepShape(n int, r *residual) (y, raised float32) {
 	ratio := ratioWeight * d.ratio.step(r.rel, r.e1, r.e2)
 	w := d.opt.Warmup
 	fade := float32(1) - 1/(5*float32(w))

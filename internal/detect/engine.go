@@ -36,15 +36,17 @@ type Engine struct {
 	tickMu   sync.Mutex
 	feedBack int64 // Unix ms at which the feed came back; guarded by tickMu
 	lastTick int64 // Unix ms, 0 before the first; guarded by tickMu
+
+	batches sync.Pool // of *batch
 }
 
-// shard is one part of the series. Its lock is held for one point at a time
-// and never together with another's.
+// shard is one part of the series. Its lock is held for the points of one
+// batch and never together with another's.
 type shard struct {
 	mu sync.Mutex
-	m  map[telemetry.SeriesID]*series
+	m  table
 	n  uint64   // points judged
-	_  [40]byte // keep shards on cache lines of their own
+	_  [64]byte // keep shards on cache lines of their own
 }
 
 // series is the state of one watched series.
@@ -63,9 +65,7 @@ func New(cfg Config) *Engine {
 	e := &Engine{cfg: cfg.withDefaults()}
 	e.options = e.cfg.options()
 	e.quiet.Store(cfg.QuietBefore)
-	for i := range e.shards {
-		e.shards[i].m = make(map[telemetry.SeriesID]*series)
-	}
+	e.batches.New = func() any { return &batch{} }
 	return e
 }
 
@@ -87,23 +87,31 @@ func (e *Engine) Observe(p telemetry.Point) *ops.Anomaly {
 	sh := e.shard(p.Series.ID)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	s := sh.m[p.Series.ID]
+	return e.observe(sh, sh.m.get(p.Series.ID), &p)
+}
+
+// observe judges one point of a series, which is nil when it is new. The
+// shard is locked, the value finite.
+func (e *Engine) observe(sh *shard, s *series, p *telemetry.Point) *ops.Anomaly {
 	if s == nil {
 		if s = e.admit(sh, p.Series); s == nil {
 			return nil
 		}
 	}
-	scores, ok := s.det.Step(p.T, p.V)
-	if !ok {
+	var scores Scores
+	if !s.det.step(p.T, p.V, &scores) {
 		e.late.Add(1)
 		return nil
 	}
-	s.meta, s.value, s.gone = p.Series, p.V, false
+	if s.meta != p.Series {
+		s.meta = p.Series
+	}
+	s.value, s.gone = p.V, false
 	sh.n++
-	if s.silent == nil && s.level == nil && s.form == nil && s.det.level.kind == epNone && s.det.form.kind == epNone {
+	if s.det.level.kind == epNone && s.det.form.kind == epNone && s.silent == nil && s.level == nil && s.form == nil {
 		return nil
 	}
-	return e.report(s, p, &scores)
+	return e.report(s, *p, &scores)
 }
 
 // admit makes the state of a new series, or returns nil when there are too
@@ -116,7 +124,7 @@ func (e *Engine) admit(sh *shard, meta *telemetry.Series) *series {
 	}
 	s := &series{meta: meta}
 	s.det.init(&e.options[classOf(meta)])
-	sh.m[meta.ID] = s
+	sh.m.put(meta.ID, s)
 	return s
 }
 
@@ -125,7 +133,7 @@ func (e *Engine) LastSeen(id telemetry.SeriesID) (t int64, ok bool) {
 	sh := e.shard(id)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	if s := sh.m[id]; s != nil {
+	if s := sh.m.get(id); s != nil {
 		return s.det.t, true
 	}
 	return 0, false
@@ -204,8 +212,8 @@ func (e *Engine) each(f func(*series) bool) {
 func (sh *shard) each(f func(*series) bool) bool {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	for _, s := range sh.m {
-		if !f(s) {
+	for i := range sh.m.slots {
+		if s := sh.m.slots[i].s; s != nil && !f(s) {
 			return false
 		}
 	}

@@ -26,17 +26,17 @@ const (
 // episode is one deviation from its first point to its end. The detector moves
 // it with every point; the engine turns it into an anomaly.
 type episode struct {
-	kind   epKind
-	ended  endReason // set for the one point at which it ended
-	dir    int8
-	calm   uint8   // points inside in a row
-	points uint16  // deviating points, saturating
 	onset  int64   // Unix ms of the first deviating point
 	seen   int64   // of the last deviating point
 	size   float32 // largest score of the level test (spike: of z)
 	ratio  float32 // largest score over its limit
-	member uint8   // index of the calibrator that spoke
-	score  float32 // of that member at its height
+	score  float32 // of the member that spoke, at its height
+	points uint16  // deviating points, saturating
+	kind   epKind
+	ended  endReason // set for the one point at which it ended
+	dir    int8
+	calm   uint8 // points inside in a row
+	member uint8 // index of the calibrator that spoke
 }
 
 const (

@@ -43,7 +43,7 @@ func (e *Engine) Bands(id telemetry.SeriesID, from, to, step int64) []ops.Band {
 	sh := e.shard(id)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	s := sh.m[id]
+	s := sh.m.get(id)
 	if s == nil || s.det.base.n == 0 {
 		return nil
 	}
@@ -85,7 +85,7 @@ func (e *Engine) Explain(id telemetry.SeriesID) (Explanation, bool) {
 	sh := e.shard(id)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	s := sh.m[id]
+	s := sh.m.get(id)
 	if s == nil {
 		return Explanation{}, false
 	}

@@ -17,23 +17,24 @@ import (
 // constants were chosen on the Numenta Anomaly Benchmark, whose score is
 // therefore a figure of development, not of a hold-out.
 type shape struct {
-	filter [filterBits / 32]uint32
-	fill   uint16 // bits set
-	rng    uint32 // state of the forgetting
-	ext    stats.UnitHistogram
-	grams8 [4][5]uint8 // last symbols of the 8-level alphabet, newest first
-	gram16 [4][3]uint8
-	rate   [4][8]uint16 // how often a stream's n-gram of each order is unseen, in 1/65535
-	blocks uint16       // blocks read, saturating
-	size   uint16       // points a block
-	in     uint16       // points in the open block
-	base   float32      // range of the warm-up: minimum, width, lower end
+	// what every point needs; the rest is for the last of a block
+	size   uint16  // points a block
+	in     uint16  // points in the open block
+	blocks uint16  // blocks read, saturating
+	fill   uint16  // bits set
+	base   float32 // range of the warm-up: minimum, width, lower end
 	width  float32
 	low    float32
 	fade   float32 // factor a point by which a block's novelty fades
 	sum    float32 // of the open block
 	hi, lo float32
-	now    float32 // novelty of the last blocks
+	now    float32     // novelty of the last blocks
+	rng    uint32      // state of the forgetting
+	grams8 [4][5]uint8 // last symbols of the 8-level alphabet, newest first
+	gram16 [4][3]uint8
+	rate   [4][8]uint16 // how often a stream's n-gram of each order is unseen, in 1/65535
+	ext    stats.UnitHistogram
+	filter [filterBits / 32]uint32
 }
 
 const (

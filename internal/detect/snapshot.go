@@ -84,7 +84,7 @@ func (e *Engine) Restore(r io.Reader) error {
 	for i := range e.shards {
 		sh := &e.shards[i]
 		sh.mu.Lock()
-		sh.m = make(map[telemetry.SeriesID]*series)
+		sh.m = table{}
 		sh.mu.Unlock()
 	}
 	kept := 0
@@ -95,7 +95,7 @@ func (e *Engine) Restore(r io.Reader) error {
 		}
 		sh := e.shard(s.meta.ID)
 		sh.mu.Lock()
-		sh.m[s.meta.ID] = s
+		sh.m.put(s.meta.ID, s)
 		sh.mu.Unlock()
 		kept++
 	}

@@ -64,7 +64,12 @@ func (e *Engine) judgeFeed(now int64) {
 func (e *Engine) tickShard(sh *shard, now int64, out []ops.Anomaly) []ops.Anomaly {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	for id, s := range sh.m {
+	var forget []telemetry.SeriesID
+	for i := range sh.m.slots {
+		id, s := sh.m.slots[i].id, sh.m.slots[i].s
+		if s == nil {
+			continue
+		}
 		out = e.stale(s, now, out)
 		out = e.silence(s, now, out)
 		if now-s.det.t > e.cfg.Forget {
@@ -72,9 +77,12 @@ func (e *Engine) tickShard(sh *shard, now int64, out []ops.Anomaly) []ops.Anomal
 				s.silent.a.Ended = now
 				out = e.tellTick(s.silent, now, out)
 			}
-			delete(sh.m, id)
-			e.count.Add(-1)
+			forget = append(forget, id)
 		}
+	}
+	for _, id := range forget {
+		sh.m.remove(id)
+		e.count.Add(-1)
 	}
 	return out
 }

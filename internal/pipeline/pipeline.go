@@ -189,11 +189,11 @@ func (p *Pipeline) observe(d *normalize.Deriver, batch []store.Committed) {
 	buf := p.points.Get().(*[]telemetry.Point)
 	pts := d.Derive(batch, (*buf)[:0])
 	quiet := p.quiet.Load()
-	for i := range pts {
-		if a := p.engine.Observe(pts[i]); a != nil && !quiet {
+	p.engine.ObserveBatch(pts, func(a *ops.Anomaly) {
+		if !quiet {
 			p.queue.push(*a)
 		}
-	}
+	})
 	p.met.samples.Add(float64(len(batch)))
 	p.met.points.Add(float64(len(pts)))
 	clear(pts)
