@@ -107,6 +107,9 @@ func (m *model) collectOne(s *Series, c census) {
 		ev.a = m.cfg.logistic(ev.z)
 	}
 	ev.a *= m.calm(n, ev)
+	if m.forAccounting(ni, ev) {
+		return
+	}
 	if !s.Meta.Peer.IsZero() {
 		m.hangLink(ni, m.add(s.Meta.Peer), ev)
 		return

@@ -45,8 +45,8 @@ func (m *model) calm(n *node, ev *evidence) float64 {
 }
 
 // idle is the weight of a saturation that is at x: a share of capacity under
-// 5 % counts little, from 30 % on in full; less than one connection in use
-// counts little.
+// 5 % counts little, from 30 % on in full; a queue that holds less than one
+// thing on average counts little.
 func idle(s *telemetry.Series, x float64) float64 {
 	if s == nil || s.Direction == telemetry.DownBad {
 		return 1
@@ -55,8 +55,36 @@ func idle(s *telemetry.Series, x float64) float64 {
 	switch {
 	case s.Unit == "1" && strings.Contains(name, "util"), s.Unit == "1" && strings.Contains(name, "cpu"):
 		return clip((x-.05)/.25, .1, 1)
-	case strings.Contains(name, "connection") && x < 1:
-		return .2
+	case s.Unit == "s": // a wait of under a millisecond
+		return clip(x/.001, .1, 1)
+	case strings.Contains(name, "connection"), strings.Contains(name, "queue"), strings.Contains(name, "length"):
+		return clip(x, .1, 1) // on average less than one
 	}
 	return 1
+}
+
+// forAccounting takes Norn's own means aside. They add up over a call tree, so
+// that a caller's extra seconds can be split among its callees; quantiles
+// cannot: the slowest twentieth of a caller's requests may all be of one kind.
+func (m *model) forAccounting(ni int, ev *evidence) bool {
+	n := m.nodes[ni]
+	var to **evidence
+	switch ev.meta.Labels.Get("__name__") {
+	case "norn_latency_mean_seconds":
+		to = &n.mean
+	case "norn_self_time_mean_seconds":
+		to = &n.self
+	case "norn_edge_latency_mean_seconds":
+		peer := m.add(ev.meta.Peer)
+		if peer < 0 || peer == ni {
+			return true
+		}
+		to = &m.link(ni, peer).mean
+	default:
+		return false
+	}
+	if ev.n >= m.cfg.MinBaseline {
+		*to = ev
+	}
+	return true
 }

@@ -126,6 +126,9 @@ func (m *model) edgeExcess(p, c int, k kind, stat string) (float64, bool) {
 	if l == nil || l.rate <= 0 {
 		return 0, false
 	}
+	if k == kLat && m.nodes[p].mean != nil && l.mean != nil {
+		return max(0, l.mean.raw) * l.rate, true
+	}
 	ev := l.ev[k]
 	if k == kLat {
 		ev = l.lats[stat]
@@ -180,6 +183,9 @@ func (m *model) hasDark(n *node) bool {
 // shows: if requests got slow but the time in the entity did not grow, the
 // delay is elsewhere, seen or not.
 func (n *node) ownShare() float64 {
+	if n.self != nil && n.mean != nil && n.mean.raw > 0 {
+		return clip(n.self.raw/n.mean.raw, .05, 1)
+	}
 	self, lat := n.ev[kSelf], n.lats["0.5"]
 	if self == nil || lat == nil || lat.a < .5 || lat.d <= 0 {
 		return 1
@@ -283,6 +289,9 @@ func (m *model) impact() {
 func (n *node) partial(k kind) float64 {
 	if n.ev[k] == nil {
 		return 0
+	}
+	if k == kSelf && n.self != nil {
+		return max(0, n.self.raw) * max(n.req, 1e-9)
 	}
 	return max(0, n.ev[k].d) * max(n.req, 1e-9)
 }

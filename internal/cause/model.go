@@ -16,6 +16,8 @@ type node struct {
 	e       telemetry.Entity
 	ev      [nKinds]*evidence
 	lats    map[string]*evidence // latency by statistic
+	mean    *evidence            // mean latency over all requests, for accounting; nil unknown
+	self    *evidence            // mean time in the entity itself; nil unknown
 	all     []*evidence          // everything measured, for the report
 	callees []int
 	callers []int
@@ -39,6 +41,9 @@ type node struct {
 
 // excess is the extra seconds (latency) or failures (errors) a second.
 func (n *node) excess(k kind, stat string) float64 {
+	if k == kLat && n.mean != nil && !n.newDep {
+		return max(0, n.mean.raw) * n.volume(n.mean)
+	}
 	ev := n.ev[k]
 	if k == kLat && n.lats[stat] != nil {
 		ev = n.lats[stat]
@@ -89,6 +94,7 @@ type link struct {
 	rate float64 // calls a second in the window, 0 unknown
 	ev   [nKinds]*evidence
 	lats map[string]*evidence
+	mean *evidence // mean latency, for accounting
 }
 
 // model is the estate around one incident.

@@ -2,6 +2,7 @@ package cause
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/norn-aiops/norn/internal/ops"
@@ -64,10 +65,39 @@ func (ev *evidence) report() ops.Evidence {
 	if ev.meta != nil {
 		out.Series, out.Expr = ev.meta.Name, ev.meta.Expr
 	}
+	out.Text += ev.where()
 	if ev.scale > 1.05 {
 		out.Text += fmt.Sprintf(" (expected for traffic ×%s)", human(ev.scale, ""))
 	}
 	return out
+}
+
+// where tells which part of the entity a series is of: operation, route, peer,
+// instance, statistic.
+func (ev *evidence) where() string {
+	if ev.meta == nil {
+		return ""
+	}
+	var parts []string
+	for _, l := range [...]string{"operation", "http_route", "span_name", "db_operation_name"} {
+		if v := ev.meta.Labels.Get(l); v != "" {
+			parts = append(parts, shorten(v, 60))
+			break
+		}
+	}
+	if !ev.meta.Peer.IsZero() && ev.kind != kNet && ev.kind != kCalls {
+		parts = append(parts, "calls to "+ev.meta.Peer.Name)
+	}
+	if !ev.meta.Instance.IsZero() {
+		parts = append(parts, ev.meta.Instance.Name)
+	}
+	if q, err := strconv.ParseFloat(ev.stat, 64); err == nil && (ev.kind == kLat || ev.kind == kSelf) {
+		parts = append(parts, "p"+human(100*q, ""))
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	return " (" + strings.Join(parts, ", ") + ")"
 }
 
 func finite(v float64) float64 { return clip(v, -1e300, 1e300) }

@@ -174,14 +174,17 @@ func (s *shop) expected() map[string]float64 {
 			put(ErrorRatioLabels(e), float64(t.errors[e])/float64(len(lat)))
 			put(LatencyLabels(e, "0.5"), q(lat, 0.5))
 			put(LatencyLabels(e, "0.95"), q(lat, 0.95))
+			put(MeanLatencyLabels(e), mean(lat))
 		}
 		for e, self := range t.self {
 			put(SelfTimeLabels(e), q(self, 0.5))
+			put(MeanSelfTimeLabels(e), mean(self))
 		}
 		for k, lat := range t.edge {
 			put(EdgeRequestRateLabels(k[0], k[1]), float64(len(lat))/10)
 			put(EdgeErrorRatioLabels(k[0], k[1]), float64(t.edgeErr[k])/float64(len(lat)))
 			put(EdgeLatencyLabels(k[0], k[1]), q(lat, 0.95))
+			put(EdgeMeanLatencyLabels(k[0], k[1]), mean(lat))
 		}
 		for k, gap := range t.gap {
 			put(EdgeGapLabels(k[0], k[1]), q(gap, 0.5))
@@ -312,4 +315,12 @@ func TestAllInOneGoGivesTheSameBytesTwice(t *testing.T) {
 			t.Fatalf("depends on chance or on the order of arrival: %v, %v, %v", one[i], again[i], other[i])
 		}
 	}
+}
+
+func mean(v []float64) float64 {
+	sum := 0.0
+	for _, x := range v {
+		sum += x
+	}
+	return sum / float64(len(v))
 }

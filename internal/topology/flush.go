@@ -88,9 +88,10 @@ func (b *Builder) flushEntities(out []Sample, w *window, end int64) []Sample {
 		st.last = end
 		out = append(out, Sample{RequestRateLabels(e), end, float64(t.count) / b.seconds()}, Sample{ErrorRatioLabels(e), end, t.errorRatio()})
 		lat := t.latency.sorted()
-		out = append(out, Sample{LatencyLabels(e, "0.5"), end, quantile(lat, 0.5)}, Sample{LatencyLabels(e, "0.95"), end, quantile(lat, 0.95)})
+		out = append(out, Sample{LatencyLabels(e, "0.5"), end, quantile(lat, 0.5)}, Sample{LatencyLabels(e, "0.95"), end, quantile(lat, 0.95)},
+			Sample{MeanLatencyLabels(e), end, average(lat)})
 		if self := t.self.sorted(); len(self) > 0 {
-			out = append(out, Sample{SelfTimeLabels(e), end, quantile(self, 0.5)})
+			out = append(out, Sample{SelfTimeLabels(e), end, quantile(self, 0.5)}, Sample{MeanSelfTimeLabels(e), end, average(self)})
 		}
 	}
 	return out
@@ -122,10 +123,12 @@ func (b *Builder) flushEdges(out []Sample, edges []graph.Edge, w *window, end in
 		}
 		b.edges[k] = end
 		rate := float64(t.count) / b.seconds()
+		lat := t.latency.sorted()
 		out = append(out,
 			Sample{EdgeRequestRateLabels(k.from, k.to), end, rate},
 			Sample{EdgeErrorRatioLabels(k.from, k.to), end, t.errorRatio()},
-			Sample{EdgeLatencyLabels(k.from, k.to), end, quantile(t.latency.sorted(), 0.95)})
+			Sample{EdgeLatencyLabels(k.from, k.to), end, quantile(lat, 0.95)},
+			Sample{EdgeMeanLatencyLabels(k.from, k.to), end, average(lat)})
 		if gap := t.gap.sorted(); len(gap) > 0 {
 			out = append(out, Sample{EdgeGapLabels(k.from, k.to), end, quantile(gap, 0.5)})
 		}

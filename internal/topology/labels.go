@@ -17,6 +17,9 @@ const (
 	EdgeErrorRatio       = "norn_edge_error_ratio"          // 1
 	EdgeLatency          = "norn_edge_latency_seconds"      // s, quantile 0.95
 	EdgeGap              = "norn_edge_gap_seconds"          // s, median of client minus server
+	MeanLatency          = "norn_latency_mean_seconds"      // s
+	MeanSelfTime         = "norn_self_time_mean_seconds"    // s
+	EdgeMeanLatency      = "norn_edge_latency_mean_seconds" // s
 	OperationRequestRate = "norn_operation_request_rate"    // {request}/s
 	OperationErrorRatio  = "norn_operation_error_ratio"     // 1
 	OperationLatency     = "norn_operation_latency_seconds" // s, quantile 0.95
@@ -35,6 +38,24 @@ func ErrorRatioLabels(e telemetry.Entity) labels.Labels {
 // LatencyLabels names a quantile ("0.5", "0.95") of the time that e takes.
 func LatencyLabels(e telemetry.Entity, quantile string) labels.Labels {
 	return labels.FromStrings(labels.MetricName, Latency, "entity", e.String(), "quantile", quantile)
+}
+
+// MeanLatencyLabels names the mean time that e takes. Means add up over a call
+// tree, quantiles do not: cause analysis accounts with them.
+func MeanLatencyLabels(e telemetry.Entity) labels.Labels {
+	return labels.FromStrings(labels.MetricName, MeanLatency, "entity", e.String())
+}
+
+// MeanSelfTimeLabels names the mean time that e spends itself, its remote
+// calls taken off.
+func MeanSelfTimeLabels(e telemetry.Entity) labels.Labels {
+	return labels.FromStrings(labels.MetricName, MeanSelfTime, "entity", e.String())
+}
+
+// EdgeMeanLatencyLabels names the mean time of the calls as the caller sees
+// it.
+func EdgeMeanLatencyLabels(caller, callee telemetry.Entity) labels.Labels {
+	return labels.FromStrings(labels.MetricName, EdgeMeanLatency, "entity", caller.String(), "peer", callee.String())
 }
 
 // SelfTimeLabels names the median time that e spends itself, its remote calls

@@ -100,6 +100,15 @@ func quantile(sorted []float64, q float64) float64 {
 	return sorted[i] + (pos-float64(i))*(sorted[i+1]-sorted[i])
 }
 
+// average is the mean of the values, which are added in a fixed order.
+func average(sorted []float64) float64 {
+	sum := 0.0
+	for _, v := range sorted {
+		sum += v
+	}
+	return sum / float64(len(sorted))
+}
+
 // priority hashes a span's identity and a seed (splitmix64's finaliser).
 func priority(trace, span, seed uint64) uint64 {
 	x := trace ^ span*0x9e3779b97f4a7c15 ^ seed
