@@ -71,32 +71,33 @@ type residual struct {
 	e1, e2      float32 // residuals against the hour's and half-hour's mean, NaN if unknown
 }
 
-// step judges v at t (Unix ms), dt seconds after the last point, and learns
+// step judges v at the moment, dt seconds after the last point, and learns
 // from it unless frozen. v must be finite.
-func (b *baseline) step(t int64, v, dt float64, f floorKind, frozen bool, r *residual) {
+func (b *baseline) step(m *moment, v float64, f floorKind, frozen bool, r *residual) {
 	if b.n == 0 {
 		b.offset = v
 	}
+	dt, fresh := m.dt, 1/float64(b.n+1)
 	x := v - b.offset
 	b.negative = b.negative || v < 0
 	b.grain(x, v, f)
-	bin, pos := dayBin(t)
+	bin, pos := m.bin, m.pos
 	if int(b.bin) != bin || b.n == 0 {
 		b.bin, b.known = uint8(bin), b.binN[bin] > 0
 	}
-	b.turn(t)
+	b.turn(m.weekend)
 	r.rel = float32(x)
 	r.e1, r.e2 = b.hours(bin, x)
 	mean, day, haveDay := b.expect(bin, pos)
 	s := b.scale(x >= mean, mean, dt, f)
 	r.mean, r.scale = mean+b.offset, s
 	r.z = float32(clamp((x-mean)/s, -1e6, b.evidence(v, f)))
-	r.jump = b.leap(x, r.z, dt, r.mean, f)
+	r.jump = b.leap(x, r.z, larger(fresh, m.scale), r.mean, f)
 	if !frozen {
-		b.learnScale(x-mean, s, dt, mean)
-		b.learnLevel(x, day, haveDay, s, dt, bin)
+		b.learnScale(x-mean, s, m, mean)
+		b.learnLevel(x, day, haveDay, s, fresh, m)
 	}
-	b.fast += float32(max(1/float64(b.n+1), min(.2, dt/tauFast)) * (x - float64(b.fast)))
+	b.fast += float32(larger(fresh, m.fast) * (x - float64(b.fast)))
 	b.last = float32(x)
 	if b.settle > 0 {
 		b.settle--
@@ -112,26 +113,26 @@ const smooth = .35
 
 // leap scores one point for the spike test: z, or in a series that moves
 // smoothly (its changes are small against its residuals) the change since the
-// last point in units of its usual size. It learns that size.
-func (b *baseline) leap(x float64, z float32, dt, mean float64, f floorKind) float32 {
+// last point in units of its usual size. It learns that size at the rate a.
+func (b *baseline) leap(x float64, z float32, a, mean float64, f floorKind) float32 {
 	if b.n == 0 {
 		return 0
 	}
 	d, s := x-float64(b.last), float64(b.step1)
-	scale := max(s, .25*float64(b.granule), .005*math.Abs(mean), 1e-12)
+	scale := larger(larger(s, .25*float64(b.granule)), larger(.005*math.Abs(mean), 1e-12))
 	if f != floorOther {
-		scale = max(scale, .05*math.Abs(mean))
+		scale = larger(scale, .05*math.Abs(mean))
 	}
 	out := z
-	if b.n >= warmPoints && s < smooth*float64(max(b.up, b.down)) && (f == floorOther || f == floorRelative) {
+	if b.n >= warmPoints && s < smooth*float64(larger(b.up, b.down)) && (f == floorOther || f == floorRelative) {
 		out = float32(clamp(d/scale, -1e6, 1e6))
 	}
 	limit := 3.
 	if b.n < warmPoints {
 		limit = 8
 	}
-	a := max(1/float64(b.n+1), min(.1, dt/tauScale))
-	if d = clamp(d, -limit*max(scale, s), limit*max(scale, s)); b.n == 1 {
+	limit *= larger(scale, s)
+	if d = clamp(d, -limit, limit); b.n == 1 {
 		d = x - float64(b.last)
 	}
 	b.step1 = float32(math.Sqrt(s*s + a*(d*d-s*s)))
@@ -246,10 +247,10 @@ func (b *baseline) unit(day float64) float64 {
 	return max(max(day+b.offset, .3*(float64(b.level)+b.offset)), 1e-12)
 }
 
-// turn exchanges the shifts when a weekend (UTC) begins or ends. The first
+// turn exchanges the shifts when a weekend (UTC) begins or ends; w says
+// whether it is one. The first
 // weekend begins with the shift of Friday.
-func (b *baseline) turn(t int64) {
-	w := isWeekend(t)
+func (b *baseline) turn(w bool) {
 	if b.n == 0 {
 		b.weekend = w
 	}
@@ -299,16 +300,16 @@ func (b *baseline) scale(above bool, mean, dt float64, f floorKind) float64 {
 	abs := math.Abs(mean + b.offset)
 	switch g := float64(b.granule); f {
 	case floorRatio:
-		s = max(s, .002, math.Sqrt(max(abs, .002)*g))
+		s = larger(larger(s, .002), math.Sqrt(larger(abs, .002)*g))
 	case floorCount:
-		dt = max(dt, 1e-3)
-		s = max(s, .05*abs, .25*g, .5*math.Sqrt(max(abs, 1/dt)/dt))
+		dt = larger(dt, 1e-3)
+		s = larger(larger(s, .05*abs), larger(.25*g, .5*math.Sqrt(larger(abs, 1/dt)/dt)))
 	case floorRelative:
-		s = max(s, .05*abs, .25*g)
+		s = larger(s, larger(.05*abs, .25*g))
 	default:
-		s = max(s, .005*abs, .25*g)
+		s = larger(s, larger(.005*abs, .25*g))
 	}
-	return max(s, 1e-6*(abs+math.Abs(b.offset))+1e-12)
+	return larger(s, 1e-6*(abs+math.Abs(b.offset))+1e-12)
 }
 
 // rarity is the factor by which the scale of a side shrinks when hardly any
@@ -318,13 +319,13 @@ func rarity(share float64) float64 {
 	if share >= .5 {
 		return 1
 	}
-	return math.Sqrt(math.Sqrt(2 * max(share, .005)))
+	return math.Sqrt(math.Sqrt(2 * larger(share, .005)))
 }
 
 // learnScale moves the mean square of the residual's side. Large residuals
 // count no more than three units, and a side that has hardly been seen learns
 // slowly, so that a shift is reported before it is normal.
-func (b *baseline) learnScale(r, s, dt, mean float64) {
+func (b *baseline) learnScale(r, s float64, m *moment, mean float64) {
 	side, n, above := &b.down, &b.nDown, float32(0)
 	if r >= 0 {
 		side, n = &b.up, &b.nUp
@@ -335,7 +336,7 @@ func (b *baseline) learnScale(r, s, dt, mean float64) {
 	if b.n == 0 {
 		b.share = .5
 	}
-	b.share += max(1/float32(b.n+200), min(.1, float32(dt/tauShare))) * (above - b.share)
+	b.share += larger(1/float32(b.n+200), m.share) * (above - b.share)
 	if r == 0 && b.n >= warmPoints {
 		return
 	}
@@ -346,7 +347,7 @@ func (b *baseline) learnScale(r, s, dt, mean float64) {
 	case b.settle > 0:
 		limit, prior = 4, 4
 	}
-	a := max(1/(float64(*n)+prior), min(.1, dt/tauScale))
+	a := larger(1/(float64(*n)+prior), m.scale)
 	s /= rarity(math.Abs(float64(b.share) - 1 + float64(above)))
 	r = clamp(r, -limit*s, limit*s) / b.spread(mean)
 	q := float64(*side)
@@ -359,26 +360,26 @@ func (b *baseline) learnScale(r, s, dt, mean float64) {
 // learnLevel moves the level, the profile, the shift and the comparison
 // between the two expectations. Residuals are cut at four units, for the level
 // and the shift at two.
-func (b *baseline) learnLevel(x, day float64, haveDay bool, s, dt float64, bin int) {
-	n := float64(b.n)
-	wide := 4 * max(s, 1.25*float64(b.errLevel))
+func (b *baseline) learnLevel(x, day float64, haveDay bool, s, fresh float64, m *moment) {
+	dt, bin := m.dt, m.bin
+	wide := 4 * larger(s, 1.25*float64(b.errLevel))
 	if b.n < warmPoints {
 		wide = math.Inf(1)
 	}
 	level := float64(b.level)
 	if b.known && haveDay {
-		a := max(1/(float64(b.compared)/max(dt, 1)+1), min(1, dt/tauCompare))
+		a := larger(1/(float64(b.compared)/larger(dt, 1)+1), m.compare)
 		rd := x - b.shifted(day)
-		b.errLevel += float32(a * (min(math.Abs(x-level), wide) - float64(b.errLevel)))
-		b.errDay += float32(a * (min(math.Abs(rd), wide) - float64(b.errDay)))
-		b.compared = float32(min(float64(b.compared)+dt, tauCompare))
-		b.shift += float32(min(1, dt/tauLevel) * clamp(rd, -wide/2, wide/2) / b.unit(day))
-		b.shift = min(maxShift, max(-maxShift, b.shift))
+		b.errLevel += float32(a * (smaller(math.Abs(x-level), wide) - float64(b.errLevel)))
+		b.errDay += float32(a * (smaller(math.Abs(rd), wide) - float64(b.errDay)))
+		b.compared = float32(smaller(float64(b.compared)+dt, tauCompare))
+		b.shift += float32(m.level * clamp(rd, -wide/2, wide/2) / b.unit(day))
+		b.shift = smaller(maxShift, larger(-maxShift, b.shift))
 		b.choose()
 	}
-	b.level += float32(max(1/(n+1), min(1, dt/tauLevel)) * clamp(x-level, -wide/2, wide/2))
+	b.level += float32(larger(fresh, m.level) * clamp(x-level, -wide/2, wide/2))
 	c := float64(b.binN[bin])
-	a := max(1/(c+1), min(1, dt/tauProfile))
+	a := larger(1/(c+1), m.profile)
 	p := float64(b.bins[bin])
 	if b.daily && b.known { // the profile learns its form, the shift today's height
 		x = b.unshifted(x)
@@ -443,4 +444,29 @@ func (b *baseline) adoptShift(shift float64) {
 	b.shift, b.other = float32(shift), float32(clamp(other, -maxShift, maxShift))
 }
 
-func clamp(x, lo, hi float64) float64 { return min(hi, max(lo, x)) }
+// clamp, larger and smaller compare with branches, which are nearly always
+// predicted; the built-in max and min of floating-point numbers take care of
+// NaN and negative zero and cost several times as much. A NaN as x stays one.
+func clamp(x, lo, hi float64) float64 {
+	if x > hi {
+		return hi
+	}
+	if x < lo {
+		return lo
+	}
+	return x
+}
+
+func larger[T float32 | float64](a, b T) T {
+	if a < b {
+		return b
+	}
+	return a
+}
+
+func smaller[T float32 | float64](a, b T) T {
+	if a > b {
+		return b
+	}
+	return a
+}

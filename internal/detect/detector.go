@@ -33,10 +33,12 @@ type Options struct {
 	floor     floorKind
 	up        bool // an up series: 0 is a fault, nothing else is
 	direction int8 // 1 only up is bad, -1 only down, 0 both
+	fade      float32
 }
 
 func (o Options) withDefaults() Options {
 	o.Warmup = max(o.Warmup, 104)
+	o.fade = float32(1) - 1/(5*float32(o.Warmup))
 	if o.PerWeek <= 0 {
 		o.PerWeek = .02
 	}
@@ -119,12 +121,13 @@ func (d *Detector) Step(t int64, v float64) (s Scores, ok bool) {
 	if math.IsNaN(v) || math.IsInf(v, 0) {
 		return Scores{}, false
 	}
-	ok = d.step(t, v, &s)
+	var m moment
+	ok = d.step(t, v, &m, &s)
 	return s, ok
 }
 
-// step is Step for a finite value; s must be zero.
-func (d *Detector) step(t int64, v float64, s *Scores) bool {
+// step is Step for a finite value; s must be zero, m is of any point before.
+func (d *Detector) step(t int64, v float64, m *moment, s *Scores) bool {
 	if d.base.n > 0 && t <= d.t {
 		return false
 	}
@@ -137,7 +140,8 @@ func (d *Detector) step(t int64, v float64, s *Scores) bool {
 	}
 	n := int(d.base.n)
 	var r residual
-	d.base.step(t, v, dt, d.opt.floor, d.level.kind == epLevel, &r)
+	m.at(t, dt)
+	d.base.step(m, v, d.opt.floor, d.level.kind == epLevel, &r)
 	s.Expected, s.Scale, s.Z, s.Spike = r.mean, r.scale, r.z, r.jump
 	s.Shape, s.Alarm = d.stepShape(n, &r)
 	d.test(t, s)
@@ -151,7 +155,7 @@ func (d *Detector) step(t int64, v float64, s *Scores) bool {
 func (d *Detector) stepShape(n int, r *residual) (y, raised float32) {
 	ratio := ratioWeight * d.ratio.step(r.rel, r.e1, r.e2)
 	w := d.opt.Warmup
-	fade := float32(1) - 1/(5*float32(w))
+	fade := d.opt.fade
 	if d.shape == nil {
 		d.collect(r.rel)
 		d.alarm.step(ratio, n, w, fade)
@@ -190,7 +194,7 @@ func (d *Detector) replay(fade float32) {
 // test runs the tests on the residuals and moves the episodes.
 func (d *Detector) test(t int64, s *Scores) {
 	d.z = [4]float32{s.Z, d.z[0], d.z[1], d.z[2]}
-	d.slow += .1 * (max(-6, min(6, s.Z)) - d.slow)
+	d.slow += .1 * (larger(-6, smaller(6, s.Z)) - d.slow)
 	up, down := lasting(d.z)
 	s.Level, s.Slow = up, d.slow
 	if down > up {
@@ -202,9 +206,9 @@ func (d *Detector) test(t int64, s *Scores) {
 	}
 	bad := func(v float32) float32 {
 		if d.opt.direction == 0 {
-			return max(v, -v)
+			return abs32(v)
 		}
-		return max(0, v*float32(d.opt.direction))
+		return larger(0, v*float32(d.opt.direction))
 	}
 	d.cal[memLevel].see(bad(s.Level))
 	d.cal[memSlow].see(bad(s.Slow))
@@ -214,7 +218,7 @@ func (d *Detector) test(t int64, s *Scores) {
 	d.moveShape(t, s)
 }
 
-func (c *calibrator) see(v float32) { c.cur = max(c.cur, v) }
+func (c *calibrator) see(v float32) { c.cur = larger(c.cur, v) }
 
 // lasting gives how far at least three of the four last points lie above, and
 // below, the expectation (negative when fewer do).
@@ -230,7 +234,7 @@ func lasting(z [4]float32) (up, down float32) {
 // track remembers where the present stretch of deviating points began: beyond
 // half of the limit, one point excepted.
 func (d *Detector) track(t int64, z float32) {
-	dir := side(z, max(1.5, .5*d.cal[memLevel].limit))
+	dir := side(z, larger(1.5, .5*d.cal[memLevel].limit))
 	switch r := &d.run; {
 	case dir != 0 && dir == r.dir:
 		r.miss = 0
@@ -239,7 +243,7 @@ func (d *Detector) track(t int64, z float32) {
 	default:
 		r.dir, r.start, r.miss = dir, t, 0
 	}
-	slow := side(d.slow, max(.5, .4*d.cal[memSlow].limit))
+	slow := side(d.slow, larger(.5, .4*d.cal[memSlow].limit))
 	if slow != d.run.slowDir {
 		d.run.slowDir, d.run.slowStart = slow, t
 	}

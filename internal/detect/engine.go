@@ -43,10 +43,11 @@ type Engine struct {
 // shard is one part of the series. Its lock is held for the points of one
 // batch and never together with another's.
 type shard struct {
-	mu sync.Mutex
-	m  table
-	n  uint64   // points judged
-	_  [64]byte // keep shards on cache lines of their own
+	mu     sync.Mutex
+	m      table
+	n      uint64   // points judged
+	moment moment   // of the last point
+	_      [64]byte // keep shards on cache lines of their own
 }
 
 // series is the state of one watched series.
@@ -99,7 +100,7 @@ func (e *Engine) observe(sh *shard, s *series, p *telemetry.Point) *ops.Anomaly 
 		}
 	}
 	var scores Scores
-	if !s.det.step(p.T, p.V, &scores) {
+	if !s.det.step(p.T, p.V, &sh.moment, &scores) {
 		e.late.Add(1)
 		return nil
 	}

@@ -35,7 +35,7 @@ func (p *pace) see(gap float64) (was float64, changed bool) {
 	if long {
 		share = 1
 	}
-	p.irregular += max(1/float32(p.gaps), .01) * (share - p.irregular)
+	p.irregular += larger(1/float32(p.gaps), .01) * (share - p.irregular)
 	if p.odd++; gap < every*1.5 && gap > every/1.5 {
 		p.odd = 0
 	}
@@ -58,20 +58,20 @@ func (p *pace) see(gap float64) (was float64, changed bool) {
 // happened three times.
 func (p *pace) keepLongest(gap float64) {
 	limit := p.limit()
-	p.longest *= float32(1 - min(gap, fadeGap/2)/fadeGap) // an exponential, for gaps that are short against it
+	p.longest *= float32(1 - smaller(gap, fadeGap/2)/fadeGap) // an exponential, for gaps that are short against it
 	if p.gaps > 20 && gap > limit {
 		if p.silences++; p.silences < 3 {
 			return
 		}
 		p.silences = 0
 	}
-	p.longest = max(p.longest, float32(gap))
+	p.longest = larger(p.longest, float32(gap))
 }
 
 // limit is the number of seconds without a point that counts as silence: four
 // intervals, or three times the longest gap of the last days.
 func (p *pace) limit() float64 {
-	return max(4*float64(p.every), 3*float64(p.longest))
+	return larger(4*float64(p.every), 3*float64(p.longest))
 }
 
 // judged says whether silence means anything: enough points, and few gaps.
@@ -89,5 +89,5 @@ func (d *Detector) arrive(t int64) float64 {
 	if was, changed := d.pace.see(gap); changed && d.base.n > oddRun {
 		d.base.interval(was, float64(d.pace.every))
 	}
-	return min(gap, 10*float64(d.pace.every))
+	return smaller(gap, 10*float64(d.pace.every))
 }

@@ -85,7 +85,7 @@ func (s *shape) warp(x float32) float32 {
 	case y < 0:
 		y = -float32(math.Log(1 - float64(y)))
 	}
-	return min(1, max(0, (y-s.low)/(2-s.low)))
+	return smaller(1, larger(0, (y-s.low)/(2-s.low)))
 }
 
 // step reads one value and returns the novelty, 0 (all seen) to 1.
@@ -95,11 +95,11 @@ func (s *shape) step(x float32) float32 {
 		s.sum, s.hi, s.lo = 0, u, u
 	}
 	s.sum += u
-	s.hi, s.lo = max(s.hi, u), min(s.lo, u)
+	s.hi, s.lo = larger(s.hi, u), smaller(s.lo, u)
 	s.in++
 	s.now *= s.fade
 	if s.in >= s.size {
-		s.now = max(s.now, s.block(s.sum/float32(s.in)))
+		s.now = larger(s.now, s.block(s.sum/float32(s.in)))
 		s.in = 0
 	}
 	return s.now
@@ -154,7 +154,7 @@ func (s *shape) word(symbols []uint8, key uint32, rate []uint16) float32 {
 		unseen, r := float32(0), float32(rate[q])/rateOne
 		if q <= int(s.blocks) && s.mark(mix(h, uint32(77+q))%filterBits) {
 			unseen = 1
-			un += min(1, stats.FastLog2(max(r, .01))*(1/-6.643856))
+			un += smaller(1, stats.FastLog2(larger(r, .01))*(1/-6.643856))
 		}
 		rate[q] = uint16(rateOne*(r+learn*(unseen-r)) + .5)
 	}
@@ -190,7 +190,7 @@ func mix(h, v uint32) uint32 {
 	return h ^ h>>15
 }
 
-func abs32(x float32) float32 { return max(x, -x) }
+func abs32(x float32) float32 { return math.Float32frombits(math.Float32bits(x) &^ (1 << 31)) }
 
 // ratio says how big the present residuals are against the largest of the last
 // thousands of points: free of any assumption on their distribution.
@@ -218,14 +218,14 @@ func (r *ratio) step(x, e1, e2 float32) float32 {
 		e2 = e3
 	}
 	a := 1 / (float32(r.n) + 1)
-	r.s24 += max(a, 1./6) * (e1 - r.s24)
-	r.s48 += max(a, 1./3) * (e2 - r.s48)
-	r.level += max(a, 1./4000) * (x - r.level)
+	r.s24 += larger(a, 1./6) * (e1 - r.s24)
+	r.s48 += larger(a, 1./3) * (e2 - r.s48)
+	r.level += larger(a, 1./4000) * (x - r.level)
 	var sum float32
 	for i, e := range [3]float32{abs32(r.s24), abs32(r.s48), abs32(e3)} {
-		sum += min(3, e/(r.peak[i]+.001*r.mean[i]+1e-12))
-		r.mean[i] += max(a, 1./2000) * (e - r.mean[i])
-		r.peak[i] = max(r.peak[i]*peakFade, e)
+		sum += smaller(3, e/(r.peak[i]+.001*r.mean[i]+1e-12))
+		r.mean[i] += larger(a, 1./2000) * (e - r.mean[i])
+		r.peak[i] = larger(r.peak[i]*peakFade, e)
 	}
 	if r.n < math.MaxUint16 {
 		r.n++
@@ -252,7 +252,7 @@ func (a *alarm) step(s float32, n, warm int, fade float32) (y, raised float32) {
 	hold := uint16(max(5, warm*12/100))
 	a.past *= fade
 	y = s / (1.2 + a.past)
-	a.block = max(a.block, s)
+	a.block = larger(a.block, s)
 	a.in++
 	if a.in >= hold {
 		if n >= warm/2 {
