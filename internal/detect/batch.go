@@ -84,12 +84,22 @@ func (e *Engine) observeShard(sh *shard, b *batch, items []item, pts []telemetry
 	for len(items) > 0 {
 		part := items[:min(chunk, len(items))]
 		items = items[len(part):]
+		// Every loop reads memory whose addresses are all known, so that the
+		// processor waits for all of it together.
+		for i := range part {
+			b.sum += sh.m.touch(part[i].id)
+		}
 		for i := range part {
 			found[i] = sh.m.get(part[i].id)
 		}
 		for _, s := range found[:len(part)] {
 			if s != nil {
 				b.sum += s.touch()
+			}
+		}
+		for _, s := range found[:len(part)] {
+			if s != nil {
+				b.sum += s.touchFar()
 			}
 		}
 		for i := range part {

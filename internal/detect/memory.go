@@ -38,8 +38,15 @@ func (s *series) touch() uint64 {
 	d := &s.det
 	b := &d.base
 	sum := uint64(math.Float64bits(s.value)) + uint64(d.t) + uint64(d.run.dir) + uint64(d.cal[memLevel].limit) +
-		uint64(d.ratio.n) + uint64(d.level.kind) + uint64(d.form.kind) + uint64(b.n) +
-		uint64(b.binN[b.bin]) + uint64(math.Float32bits(b.bins[b.bin]))
+		uint64(d.ratio.n) + uint64(d.level.kind) + uint64(d.form.kind) + uint64(b.n)
+	return sum
+}
+
+// touchFar reads what touch made known the addresses of.
+func (s *series) touchFar() uint64 {
+	d := &s.det
+	b := &d.base
+	sum := uint64(b.binN[b.bin]) + uint64(math.Float32bits(b.bins[b.bin]))
 	if m := d.shape; m != nil {
 		sum += m.touch()
 	} else if n := len(d.warm); n > 0 {

@@ -39,6 +39,14 @@ func (t *table) get(id telemetry.SeriesID) *series {
 	}
 }
 
+// touch reads the place where an ID is looked for first.
+func (t *table) touch(id telemetry.SeriesID) uint64 {
+	if t.n == 0 {
+		return 0
+	}
+	return uint64(t.slots[t.home(id)].id)
+}
+
 // put adds a series, or replaces the one of the same ID.
 func (t *table) put(id telemetry.SeriesID, s *series) {
 	if 4*(t.n+1) > 3*len(t.slots) {

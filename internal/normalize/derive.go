@@ -4,6 +4,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"unsafe"
 
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/storage"
@@ -24,25 +25,27 @@ const (
 	kindNative              // native histogram
 )
 
-// entry is the state of one raw series.
+// entry is the state of one raw series. What every sample needs comes first
+// and fills one cache line.
 type entry struct {
-	labels labels.Labels
-	typ    string
-	kind   kind // fixed at creation; a kindMaybe becomes what mode says
+	from   atomic.Uintptr // where the sender's label text lay; see knows
+	length int32          // of the label text
+	kind   kind           // fixed at creation; a kindMaybe becomes what mode says
 	isSum  bool
-	factor float64
-	unit   string // base unit of the values
-
-	fam    *family // for buckets, _count and _sum
-	bucket *bucket
-
-	mu     sync.Mutex // guards what follows
-	mode   kind
+	mode   kind // guarded by mu, as what follows
+	has    bool
+	mu     sync.Mutex
 	prevT  int64
 	prevV  float64
-	has    bool
 	series *telemetry.Series
-	native *nativeState
+	factor float64 // not guarded, fixed at creation, as the rest
+	fam    *family // for buckets, _count and _sum
+
+	bucket *bucket
+	native *nativeState // guarded by mu
+	labels labels.Labels
+	typ    string
+	unit   string // base unit of the values
 }
 
 // Deriver turns committed raw samples into the points that detection watches:
@@ -101,32 +104,98 @@ func (d *Deriver) Stats() DeriverStats {
 // Ref; its labels are compared, so that a Ref that means another series after
 // a restart of the store starts anew.
 func (d *Deriver) Derive(batch []store.Committed, out []telemetry.Point) []telemetry.Point {
-	for i := range batch {
-		c := &batch[i]
-		e := d.refs.get(uint64(c.Ref))
-		if e == nil || !labels.Equal(e.labels, c.Labels) || (e.typ == "" && c.Type != "" && c.Type != "unknown") {
-			e = d.add(c)
+	for len(batch) > 0 {
+		part := batch[:min(chunk, len(batch))]
+		batch = batch[len(part):]
+		out = d.deriveChunk(part, out)
+	}
+	return out
+}
+
+// chunk is how many entries are fetched from memory side by side.
+const chunk = 32
+
+func (d *Deriver) deriveChunk(part []store.Committed, out []telemetry.Point) []telemetry.Point {
+	var found [chunk]*entry
+	for i := range part {
+		found[i] = d.refs.get(uint64(part[i].Ref))
+	}
+	// These loads do not depend on each other: the processor waits for all of
+	// them together instead of for each in turn.
+	near := uintptr(0)
+	for _, e := range found[:len(part)] {
+		if e != nil {
+			near |= e.from.Load()
 		}
-		switch e.kind {
-		case kindSkip:
-		case kindBucket:
-			if c.H == nil {
-				out = e.fam.observe(d, e.bucket, c.T, c.V, out)
-			}
-		case kindNative:
-			if c.H != nil {
-				out = e.observeNative(d, c.T, c.H, out)
-			}
-		default:
-			if c.H == nil {
-				out = e.observe(d, c.T, c.V, out)
-			} else {
-				out = d.becomeNative(c, out)
-			}
+	}
+	fresh := near == 0 // found is no longer what the table holds
+	for i := range part {
+		c := &part[i]
+		e := found[i]
+		if fresh {
+			e = d.refs.get(uint64(c.Ref))
+		}
+		if e == nil || !e.knows(c) {
+			e, fresh = d.add(c), true
+		}
+		out = d.deriveOne(e, c, out)
+	}
+	return out
+}
+
+func (d *Deriver) deriveOne(e *entry, c *store.Committed, out []telemetry.Point) []telemetry.Point {
+	switch e.kind {
+	case kindSkip:
+	case kindBucket:
+		if c.H == nil {
+			out = e.fam.observe(d, e.bucket, c.T, c.V, out)
+		}
+	case kindNative:
+		if c.H != nil {
+			out = e.observeNative(d, c.T, c.H, out)
+		}
+	default:
+		if c.H == nil {
+			out = e.observe(d, c.T, c.V, out)
+		} else {
+			out = d.becomeNative(c, out)
 		}
 	}
 	return out
 }
+
+// knows reports whether the entry is that of the sample's series. A store
+// never gives one reference to two series while it is open, so a label text
+// that lies where the last one of this reference lay is taken as the same;
+// any other is compared.
+func (e *entry) knows(c *store.Committed) bool {
+	if c.Type != "" && e.typ == "" && c.Type != "unknown" {
+		return false
+	}
+	at, n := textOf(&c.Labels)
+	if n != int(e.length) {
+		return false
+	}
+	if at == e.from.Load() {
+		return true
+	}
+	if !labels.Equal(e.labels, c.Labels) {
+		return false
+	}
+	e.from.Store(at)
+	return true
+}
+
+// textOf gives address and length of a label set's text. The address is only
+// ever compared.
+func textOf(ls *labels.Labels) (at uintptr, n int) {
+	text := (*string)(unsafe.Pointer(ls)) // labels.Labels is a struct of one string
+	return uintptr(unsafe.Pointer(unsafe.StringData(*text))), len(*text)
+}
+
+// A label set of another layout (a build tag of the Prometheus module) must
+// not compile.
+var _ [0]struct{} = [unsafe.Sizeof(labels.Labels{}) - unsafe.Sizeof("")]struct{}{}
 
 // Forget drops the state of a series that left the store's head. Unknown
 // references are ignored.
@@ -181,6 +250,9 @@ func newEntry(c *store.Committed) *entry {
 		e.kind = kindNative
 	}
 	e.mode = e.kind
+	at, n := textOf(&c.Labels)
+	e.from.Store(at)
+	e.length = int32(n)
 	e.isSum = strings.HasSuffix(name, "_sum") && (e.kind == kindCounter || e.kind == kindMaybe)
 	sc := scaleOf(name, c.Unit)
 	e.factor, e.unit = sc.factor, strings.Clone(sc.base)

@@ -74,7 +74,8 @@ func (a *appender) Append(ref storage.SeriesRef, ls labels.Labels, st, t int64, 
 	if ls.IsEmpty() {
 		ls = a.d.labelsOf(out)
 	}
-	c := store.Committed{Ref: out, Labels: ls, T: t, V: v}
+	a.b.samples = append(a.b.samples, store.Committed{Ref: out, Labels: ls, T: t, V: v})
+	c := &a.b.samples[len(a.b.samples)-1]
 	stale := false
 	switch {
 	case fh != nil:
@@ -89,7 +90,7 @@ func (a *appender) Append(ref storage.SeriesRef, ls labels.Labels, st, t int64, 
 		stale = value.IsStaleNaN(v)
 	}
 	if stale {
-		a.b.stale = append(a.b.stale, len(a.b.samples))
+		a.b.stale = append(a.b.stale, len(a.b.samples)-1)
 	}
 	if !opts.Metadata.IsEmpty() {
 		if opts.Metadata.Type != model.MetricTypeUnknown {
@@ -100,7 +101,6 @@ func (a *appender) Append(ref storage.SeriesRef, ls labels.Labels, st, t int64, 
 			a.d.remember(ls, opts.Metadata)
 		}
 	}
-	a.b.samples = append(a.b.samples, c)
 	return out, err
 }
 
