@@ -7,15 +7,16 @@ import (
 	"github.com/norn-aiops/norn/internal/telemetry"
 )
 
-// chunk is how many series are fetched from memory side by side: their state
-// together fits a core's first cache.
-const chunk = 16
+// ahead is how many points pass between two steps of fetching a series'
+// state: about the time that memory needs.
+const ahead = 3
 
 // batch is the room in which ObserveBatch sorts points by shard.
 type batch struct {
 	start [shardCount + 1]int32
 	shard []uint8
 	items []item
+	found []*series
 	sum   uint64 // keeps the compiler from leaving out loads
 }
 
@@ -38,13 +39,14 @@ func (e *Engine) ObserveBatch(pts []telemetry.Point, emit func(*ops.Anomaly)) {
 			e.observeShard(&e.shards[i], b, b.items[lo:hi], pts, emit)
 		}
 	}
+	clear(b.found)
 	e.batches.Put(b)
 }
 
 // sort orders the points by shard and leaves out what cannot be judged.
 func (e *Engine) sort(b *batch, pts []telemetry.Point) {
 	if cap(b.shard) < len(pts) {
-		b.shard, b.items = make([]uint8, len(pts)), make([]item, len(pts))
+		b.shard, b.items, b.found = make([]uint8, len(pts)), make([]item, len(pts)), make([]*series, len(pts))
 	}
 	b.shard, b.items = b.shard[:len(pts)], b.items[:len(pts)]
 	clear(b.start[:])
@@ -76,41 +78,36 @@ func (e *Engine) sort(b *batch, pts []telemetry.Point) {
 	}
 }
 
-// observeShard judges the points of one shard, a chunk at a time.
+// observeShard judges the points of one shard.
 func (e *Engine) observeShard(sh *shard, b *batch, items []item, pts []telemetry.Point, emit func(*ops.Anomaly)) {
-	var found [chunk]*series
+	found := b.found[:len(items)]
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	for len(items) > 0 {
-		part := items[:min(chunk, len(items))]
-		items = items[len(part):]
-		// Every loop reads memory whose addresses are all known, so that the
-		// processor waits for all of it together.
-		for i := range part {
-			b.sum += sh.m.touch(part[i].id)
+	for i := range items { // the processor waits for all of these together
+		b.sum += sh.m.touch(items[i].id)
+	}
+	for i := range items {
+		found[i] = sh.m.get(items[i].id)
+	}
+	for i := -3 * ahead; i < len(items); i++ {
+		if k := i + 3*ahead; k < len(items) {
+			found[k].prefetch()
 		}
-		for i := range part {
-			found[i] = sh.m.get(part[i].id)
+		if k := i + 2*ahead; k >= 0 && k < len(items) {
+			found[k].prefetchRest()
 		}
-		for _, s := range found[:len(part)] {
-			if s != nil {
-				b.sum += s.touch()
-			}
+		if k := i + ahead; k >= 0 && k < len(items) {
+			found[k].prefetchBlock()
 		}
-		for _, s := range found[:len(part)] {
-			if s != nil {
-				b.sum += s.touchFar()
-			}
+		if i < 0 {
+			continue
 		}
-		for i := range part {
-			p := &pts[part[i].point]
-			s := found[i]
-			if s == nil { // new, or an earlier point of this chunk was its first
-				s = sh.m.get(part[i].id)
-			}
-			if a := e.observe(sh, s, p); a != nil {
-				emit(a)
-			}
+		s := found[i]
+		if s == nil { // new, or an earlier point of this batch was its first
+			s = sh.m.get(items[i].id)
+		}
+		if a := e.observe(sh, s, &pts[items[i].point]); a != nil {
+			emit(a)
 		}
 	}
 }

@@ -20,7 +20,7 @@ import (
 	"github.com/norn-aiops/norn/internal/telemetry"
 )
 
-const shardCount = 64
+const shardCount = 16
 
 // Engine holds the detectors of all series. Make it with New.
 type Engine struct {

@@ -1,9 +1,6 @@
 package detect
 
-import (
-	"math"
-	"unsafe"
-)
+import "unsafe"
 
 // StateBytes is the memory that the state of all series takes: detectors,
 // warm-ups, open anomalies and the tables that find them. The series' descriptions are not
@@ -30,39 +27,38 @@ func (e *Engine) StateBytes() int {
 	return total
 }
 
-// touch reads what the next point of the series will need and returns a
-// number without meaning. Called for many series in a row it lets the
-// processor fetch their memory side by side, where judging point by point
-// would wait for every line in turn.
-func (s *series) touch() uint64 {
-	d := &s.det
-	b := &d.base
-	sum := uint64(math.Float64bits(s.value)) + uint64(d.t) + uint64(d.run.dir) + uint64(d.cal[memLevel].limit) +
-		uint64(d.ratio.n) + uint64(d.level.kind) + uint64(d.form.kind) + uint64(b.n)
-	return sum
+// prefetch asks for the part of the state that every point needs. Asked for
+// a few series ahead it hides the wait for memory, which is longer than the
+// judging of a point.
+func (s *series) prefetch() {
+	if s != nil {
+		prefetchState(unsafe.Pointer(s))
+	}
 }
 
-// touchFar reads what touch made known the addresses of.
-func (s *series) touchFar() uint64 {
+// prefetchRest asks for what lies at addresses that the state itself holds. It
+// should come some points after prefetch.
+func (s *series) prefetchRest() {
+	if s == nil {
+		return
+	}
 	d := &s.det
-	b := &d.base
-	sum := uint64(b.binN[b.bin]) + uint64(math.Float32bits(b.bins[b.bin]))
+	prefetchLine(unsafe.Pointer(&d.base.binN[d.base.bin]))
+	prefetchLine(unsafe.Pointer(&d.base.bins[d.base.bin]))
 	if m := d.shape; m != nil {
-		sum += m.touch()
+		prefetchLine(unsafe.Pointer(m))
 	} else if n := len(d.warm); n > 0 {
-		sum += uint64(math.Float32bits(d.warm[n-1]))
+		prefetchLine(unsafe.Pointer(&d.warm[n-1]))
 	}
-	return sum
 }
 
-// touch reads what the next value needs; at the end of a block that is all.
-func (s *shape) touch() uint64 {
-	sum := uint64(s.in)
-	if s.in+1 >= s.size {
-		sum += uint64(s.rate[0][0]) + uint64(s.ext[0]) + uint64(s.ext[64])
-		for i := 0; i < len(s.filter); i += 16 {
-			sum += uint64(s.filter[i])
-		}
+// prefetchBlock asks for the whole shape member when the next point ends a
+// block. It should come some points after prefetchRest.
+func (s *series) prefetchBlock() {
+	if s == nil {
+		return
 	}
-	return sum
+	if m := s.det.shape; m != nil && m.in+1 >= m.size {
+		prefetchShape(unsafe.Pointer(m))
+	}
 }
