@@ -48,7 +48,7 @@ func (m *model) assignRoles(order []*node) {
 // shadowed reports whether a stronger root already accounts for most of what
 // n shows, so that only a weak remainder would name it.
 func (m *model) shadowed(n *node, roots []*node) bool {
-	if len(roots) == 0 || n.score > .6*roots[0].score {
+	if len(roots) == 0 || n.score > m.shadow(n)*roots[0].score {
 		return false
 	}
 	own := 0.0
@@ -66,6 +66,25 @@ func (m *model) shadowed(n *node, roots []*node) bool {
 		}
 	}
 	return own < .5
+}
+
+// shadow is how strong, relative to the first root, an entity may be and still
+// be accounted for by it: more when what is below explains its own delay or
+// failures, so that only the lines and calls that follow from them are left.
+func (m *model) shadow(n *node) float64 {
+	passes := false
+	for _, k := range []kind{kLat, kErr} {
+		if ev := n.ev[k]; ev != nil && ev.a >= .5 {
+			if n.u[k] > .3 {
+				return .6
+			}
+			passes = true
+		}
+	}
+	if passes && m.rootBelow(n) {
+		return .9
+	}
+	return .6
 }
 
 // rootBelow reports whether a root can be reached from n over what it depends

@@ -58,7 +58,8 @@ type rates struct {
 	window [ranges]uint64
 	active [ranges]int64 // Unix ms of the last flush that saw a line; 0 never
 	labels [ranges]labels.Labels
-	rated  int // templates with a rate series
+	rated  int  // templates with a rate series
+	whole  bool // the service was there when this window began
 }
 
 func (r *rates) count(s telemetry.Severity) { r.window[severityRange(s)]++ }
@@ -76,7 +77,8 @@ func (r *rates) drop(t *template) {
 // most frequent templates ([Config.RatedTemplates], each seen
 // [Config.RatedMin] times). A series that falls silent gives zeros for
 // [Config.ZeroFor] and then ends. Lines count in the window in which they
-// arrive. Flush returns nil when no window is complete; when several are, they
+// arrive; the window in which a service is first heard of, or heard of again
+// after a restart, is cut short and gives none. Flush returns nil when no window is complete; when several are, they
 // are averaged into one value. Services without lines for [Config.IdleFor] are
 // forgotten. Safe for concurrent use with Add.
 func (m *Miner) Flush(now int64) []RateSample {
@@ -129,6 +131,11 @@ func (m *Miner) forget(s *service) {
 }
 
 func (s *service) flush(out []RateSample, end int64, seconds float64) []RateSample {
+	if !s.rates.whole { // a part of a window is no rate
+		s.rates.whole = true
+		s.clearWindow(end)
+		return out
+	}
 	zeroFor := s.cfg.ZeroFor.Milliseconds()
 	r := &s.rates
 	for k := range ranges {
@@ -154,6 +161,22 @@ func (s *service) flush(out []RateSample, end int64, seconds float64) []RateSamp
 		t.window = 0
 	}
 	return out
+}
+
+// clearWindow forgets the lines of a window that gives no values.
+func (s *service) clearWindow(end int64) {
+	for k := range ranges {
+		if s.rates.window[k] > 0 {
+			s.rates.labels[k] = Labels(s.entity, telemetry.Severity(max(0, 4*k-3)))
+			s.rates.active[k] = end
+		}
+		s.rates.window[k] = 0
+	}
+	for _, t := range s.templates {
+		if t != nil {
+			t.window = 0
+		}
+	}
 }
 
 // choose says which templates have a rate series in this window: those seen

@@ -22,15 +22,19 @@ func TestRatesCountLinesBySeverityAndTemplate(t *testing.T) {
 	if got := m.Flush(1_000_000); got != nil {
 		t.Fatalf("samples without a line: %v", got)
 	}
+	m.Add(line(cart, "order 4 stored", time.Second, telemetry.SeverityInfo))
+	if got := m.Flush(1_010_000); len(got) != 0 {
+		t.Fatalf("rates of a part of a window: %v", got)
+	}
 	var id uint64
 	for range 30 {
 		id, _ = m.Add(line(cart, "order 5 stored", time.Second, telemetry.SeverityInfo))
 	}
 	m.Add(line(cart, "seldom said", time.Second, telemetry.SeverityError+2))
-	if got := m.Flush(1_009_999); got != nil {
+	if got := m.Flush(1_019_999); got != nil {
 		t.Fatalf("samples of a window that is not over: %v", got)
 	}
-	samples := m.Flush(1_010_400)
+	samples := m.Flush(1_020_400)
 	got := byLabels(samples)
 	want := map[string]float64{
 		Labels(cart, telemetry.SeverityInfo).String():  3,
@@ -40,23 +44,25 @@ func TestRatesCountLinesBySeverityAndTemplate(t *testing.T) {
 	if fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Errorf("rates %v, want %v", got, want)
 	}
-	if samples[0].T != 1_010_000 {
+	if samples[0].T != 1_020_000 {
 		t.Errorf("time %d is not the end of the window", samples[0].T)
 	}
-	for now := int64(1_020_000); now <= 1_610_000; now += 10_000 {
+	for now := int64(1_030_000); now <= 1_620_000; now += 10_000 {
 		for k, v := range byLabels(m.Flush(now)) {
 			if v != 0 {
 				t.Fatalf("silent series %s has rate %v", k, v)
 			}
 		}
 	}
-	if got := m.Flush(1_620_000); len(got) != 0 {
+	if got := m.Flush(1_630_000); len(got) != 0 {
 		t.Errorf("series go on after ten silent minutes: %v", got)
 	}
 }
 
 func TestOnlyTheMostFrequentTemplatesHaveSeries(t *testing.T) {
 	m := New(Config{RatedTemplates: 5})
+	m.Add(line(cart, "the first line", time.Second, telemetry.SeverityInfo))
+	m.Flush(0)
 	words := []string{"red", "green", "blue", "black", "white", "brown", "grey", "pink"}
 	for i, w := range words {
 		for range 4 + i {
