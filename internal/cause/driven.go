@@ -88,3 +88,22 @@ func (m *model) forAccounting(ni int, ev *evidence) bool {
 	}
 	return true
 }
+
+// drastic reports whether a saturation has grown so much that a person wants
+// to know before anybody suffers: most of a processor or memory share, memory
+// nearly doubled, a queue that fills up.
+func drastic(ev *evidence) bool {
+	if ev.meta == nil || ev.meta.Direction == telemetry.DownBad {
+		return false
+	}
+	const mib = 1 << 20
+	switch grown := ev.x - ev.med; {
+	case ev.meta.Unit == "1":
+		return ev.x >= .6 && ev.x < 1.5 && grown >= .3
+	case ev.meta.Unit == "By":
+		return ev.x >= 1.8*ev.med && grown >= 64*mib
+	case strings.Contains(strings.ToLower(ev.meta.Name), "queue"):
+		return ev.x >= 5*ev.med && grown >= 20
+	}
+	return false
+}

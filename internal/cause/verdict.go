@@ -109,7 +109,7 @@ func (m *model) hurts(n *node) bool {
 		}
 		return false
 	}
-	if res := n.ev[kRes]; res != nil && res.meta != nil && res.meta.Unit == "1" && res.a >= .5 && res.x >= .85 && res.x < 1.5 && res.med < .6 {
+	if res := n.ev[kRes]; res != nil && res.a >= .5 && drastic(res) {
 		return true
 	}
 	for _, group := range [3][]int{{m.index[n.e]}, n.callers, n.tenants} {
