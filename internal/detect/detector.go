@@ -193,9 +193,10 @@ func (d *Detector) replay(fade float32) {
 
 // test runs the tests on the residuals and moves the episodes.
 func (d *Detector) test(t int64, s *Scores) {
-	d.z = [4]float32{s.Z, d.z[0], d.z[1], d.z[2]}
+	z0, z1, z2, z3 := s.Z, d.z[0], d.z[1], d.z[2]
+	d.z[0], d.z[1], d.z[2], d.z[3] = z0, z1, z2, z3
 	d.slow += .1 * (larger(-6, smaller(6, s.Z)) - d.slow)
-	up, down := lasting(d.z)
+	up, down := lasting(z0, z1, z2, z3)
 	s.Level, s.Slow = up, d.slow
 	if down > up {
 		s.Level = -down
@@ -222,9 +223,9 @@ func (c *calibrator) see(v float32) { c.cur = larger(c.cur, v) }
 
 // lasting gives how far at least three of the four last points lie above, and
 // below, the expectation (negative when fewer do).
-func lasting(z [4]float32) (up, down float32) {
-	a, b := min(z[0], z[1]), max(z[0], z[1])
-	c, e := min(z[2], z[3]), max(z[2], z[3])
+func lasting(z0, z1, z2, z3 float32) (up, down float32) {
+	a, b := min(z0, z1), max(z0, z1)
+	c, e := min(z2, z3), max(z2, z3)
 	// with a<=b and c<=e the second smallest of the four is
 	// min(max(a,c), min(b,e)), the second largest the max of the same two
 	x, y := max(a, c), min(b, e)

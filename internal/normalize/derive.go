@@ -32,9 +32,8 @@ type entry struct {
 	length int32          // of the label text
 	kind   kind           // fixed at creation; a kindMaybe becomes what mode says
 	isSum  bool
-	mode   kind // guarded by mu, as what follows
+	mode   kind // guarded by the reference's stripe, as what follows
 	has    bool
-	mu     sync.Mutex
 	prevT  int64
 	prevV  float64
 	series *telemetry.Series
@@ -42,7 +41,7 @@ type entry struct {
 	fam    *family // for buckets, _count and _sum
 
 	bucket *bucket
-	native *nativeState // guarded by mu
+	native *nativeState // guarded by the stripe
 	labels labels.Labels
 	typ    string
 	unit   string // base unit of the values
@@ -67,6 +66,7 @@ type entry struct {
 // grows with the series that are not yet forgotten (see [Deriver.Forget]).
 type Deriver struct {
 	refs     refTable
+	stripes  [64]sync.Mutex // each guards the entries of every 64th page of references
 	families familyTable
 
 	watched    atomic.Int64
@@ -129,8 +129,17 @@ func (d *Deriver) deriveChunk(part []store.Committed, out []telemetry.Point) []t
 		}
 	}
 	fresh := near == 0 // found is no longer what the table holds
+	// References that come together are neighbours: one lock serves many.
+	held := d.stripe(part[0].Ref)
+	held.Lock()
+	defer func() { held.Unlock() }()
 	for i := range part {
 		c := &part[i]
+		if s := d.stripe(c.Ref); s != held {
+			held.Unlock()
+			held = s
+			held.Lock()
+		}
 		e := found[i]
 		if fresh {
 			e = d.refs.get(uint64(c.Ref))
@@ -141,6 +150,10 @@ func (d *Deriver) deriveChunk(part []store.Committed, out []telemetry.Point) []t
 		out = d.deriveOne(e, c, out)
 	}
 	return out
+}
+
+func (d *Deriver) stripe(ref storage.SeriesRef) *sync.Mutex {
+	return &d.stripes[uint64(ref)>>pageBits%uint64(len(d.stripes))]
 }
 
 func (d *Deriver) deriveOne(e *entry, c *store.Committed, out []telemetry.Point) []telemetry.Point {
@@ -319,14 +332,13 @@ func isWatched(name, typ string) bool {
 	return true
 }
 
-// observe takes one float sample of a gauge or counter.
+// observe takes one float sample of a gauge or counter. The stripe of the
+// reference is locked.
 func (e *entry) observe(d *Deriver, t int64, v float64, out []telemetry.Point) []telemetry.Point {
 	if !finite(v) {
 		return out
 	}
-	e.mu.Lock()
 	if e.has && t <= e.prevT {
-		e.mu.Unlock()
 		d.outOfOrder.Add(1)
 		return out
 	}
@@ -335,20 +347,16 @@ func (e *entry) observe(d *Deriver, t int64, v float64, out []telemetry.Point) [
 		if e.series == nil {
 			e.series = e.gaugeSeries()
 		}
-		p := telemetry.Point{Series: e.series, T: t, V: v * e.factor}
-		e.mu.Unlock()
-		return append(out, p)
+		return append(out, telemetry.Point{Series: e.series, T: t, V: v * e.factor})
 	}
 	out = e.observeCounter(d, t, v, out)
-	joined := e.fam != nil && e.mode != kindGauge
-	e.mu.Unlock()
-	if joined {
+	if e.fam != nil && e.mode != kindGauge {
 		out = e.fam.observeTotal(e.isSum, t, v, out)
 	}
 	return out
 }
 
-// observeCounter runs under e.mu.
+// observeCounter runs under the stripe's lock.
 func (e *entry) observeCounter(d *Deriver, t int64, v float64, out []telemetry.Point) []telemetry.Point {
 	prevT, prevV, had := e.prevT, e.prevV, e.has
 	e.prevT, e.prevV, e.has = t, v, true

@@ -17,10 +17,9 @@ type nativeState struct {
 
 // observeNative takes one native histogram and emits quantiles, mean and rate
 // of what was observed since the last one. After a reset or a change of
-// buckets that cannot be bridged, the next one is the new start.
+// buckets that cannot be bridged, the next one is the new start. The stripe of
+// the reference is locked.
 func (e *entry) observeNative(d *Deriver, t int64, h store.Histogram, out []telemetry.Point) []telemetry.Point {
-	e.mu.Lock()
-	defer e.mu.Unlock()
 	if e.has && t <= e.prevT {
 		d.outOfOrder.Add(1)
 		return out
