@@ -38,13 +38,17 @@ func (l *live) Stats() api.Stats {
 		out.SecretsMasked += n
 	}
 	for sender, s := range l.pipe.Normalizer().Skews() {
-		if ms := s.Offset.Milliseconds(); ms > 1000 || ms < -1000 {
+		if ms := s.Offset.Milliseconds(); ms > skewShown || ms < -skewShown {
 			out.Skews = append(out.Skews, api.Skew{Sender: sender, OffsetMS: -ms})
 		}
 	}
 	slices.SortFunc(out.Skews, func(a, b api.Skew) int { return int(abs(b.OffsetMS) - abs(a.OffsetMS)) })
 	return out
 }
+
+// skewShown is the offset (ms) from which a sender's clock is worth a word;
+// batching alone makes a second or two.
+const skewShown = 3000
 
 func abs(v int64) int64 {
 	if v < 0 {
@@ -158,9 +162,17 @@ func worsen(c *api.ServiceState, a *ops.Anomaly) {
 	if a.Kind != ops.AnomalySilence {
 		c.Text = string(a.Signal)
 		if a.Expected > 0 && a.Observed > 0 {
-			c.Text = fmt.Sprintf("%s %.2gx of usual", a.Signal, a.Observed/a.Expected)
+			c.Text = string(a.Signal) + " " + times(a.Observed/a.Expected) + " of usual"
 		}
 	}
+}
+
+// times writes a factor as a person would: 3.4x, 120x.
+func times(f float64) string {
+	if f >= 9.95 {
+		return fmt.Sprintf("%.0fx", f)
+	}
+	return fmt.Sprintf("%.1fx", f)
 }
 
 func (l *live) markIncidents(cells map[telemetry.Entity]*api.ServiceState) {
