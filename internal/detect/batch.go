@@ -2,6 +2,7 @@ package detect
 
 import (
 	"math"
+	"unsafe"
 
 	"github.com/norn-aiops/norn/internal/ops"
 	"github.com/norn-aiops/norn/internal/telemetry"
@@ -52,6 +53,9 @@ func (e *Engine) sort(b *batch, pts []telemetry.Point) {
 	clear(b.start[:])
 	var bad uint64
 	for i := range pts {
+		if k := i + 16; k < len(pts) {
+			prefetchLine(unsafe.Pointer(pts[k].Series))
+		}
 		p := &pts[i]
 		if p.Series == nil || math.IsNaN(p.V) || math.IsInf(p.V, 0) {
 			b.shard[i] = shardCount
