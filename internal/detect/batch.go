@@ -18,7 +18,6 @@ type batch struct {
 	shard []uint8
 	items []item
 	found []*series
-	sum   uint64 // keeps the compiler from leaving out loads
 }
 
 // item is one point of a batch, sorted.
@@ -87,8 +86,8 @@ func (e *Engine) observeShard(sh *shard, b *batch, items []item, pts []telemetry
 	found := b.found[:len(items)]
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	for i := range items { // the processor waits for all of these together
-		b.sum += sh.m.touch(items[i].id)
+	for i := range items {
+		sh.m.prefetch(items[i].id)
 	}
 	for i := range items {
 		found[i] = sh.m.get(items[i].id)

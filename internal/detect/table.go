@@ -1,6 +1,10 @@
 package detect
 
-import "github.com/norn-aiops/norn/internal/telemetry"
+import (
+	"unsafe"
+
+	"github.com/norn-aiops/norn/internal/telemetry"
+)
 
 // table finds the state of a series by its ID: open addressing with linear
 // probing, so that a look-up reads one cache line. The zero value is empty.
@@ -39,12 +43,11 @@ func (t *table) get(id telemetry.SeriesID) *series {
 	}
 }
 
-// touch reads the place where an ID is looked for first.
-func (t *table) touch(id telemetry.SeriesID) uint64 {
-	if t.n == 0 {
-		return 0
+// prefetch asks for the place where an ID is looked for first.
+func (t *table) prefetch(id telemetry.SeriesID) {
+	if t.n > 0 {
+		prefetchLine(unsafe.Pointer(&t.slots[t.home(id)]))
 	}
-	return uint64(t.slots[t.home(id)].id)
 }
 
 // put adds a series, or replaces the one of the same ID.
