@@ -41,10 +41,12 @@ const (
 	filterBits  = 6144
 	fillLimit   = filterBits * 6 / 10
 	rateOne     = math.MaxUint16
-	shapeBlocks = 70  // blocks in the warm-up
-	ratioWeight = .2  // of the residual ratio in the score
-	nearMean    = .03 // an extreme this near to the mean counts as the mean
-	nearMedian  = .06 // a value this near to the running median is the median
+	leastLearn  = 1. / 50 // least rate of learning a rate
+	rateRest    = 24      // to which a rate falls at most when nothing is new, by rounding
+	shapeBlocks = 70      // blocks in the warm-up
+	ratioWeight = .2      // of the residual ratio in the score
+	nearMean    = .03     // an extreme this near to the mean counts as the mean
+	nearMedian  = .06     // a value this near to the running median is the median
 )
 
 // newShape makes the member from the points of the warm-up, which must not be
@@ -147,12 +149,16 @@ func (s *shape) stream(i int, v, round float32) float32 {
 // divided by the number of orders.
 func (s *shape) word(symbols []uint8, key uint32, rate []uint16) float32 {
 	h := mix(0x9e3779b9, key)
-	learn := max(1/float32(int(s.blocks)+2), 1./50)
+	learn := larger(1/float32(int(s.blocks)+2), leastLearn)
 	var un float32
 	for q := range symbols {
 		h = mix(h, uint32(symbols[q])+1)
+		isNew := q <= int(s.blocks) && s.mark(mix(h, uint32(77+q))%filterBits)
+		if !isNew && rate[q] <= rateRest && learn == leastLearn {
+			continue // would stay as it is
+		}
 		unseen, r := float32(0), float32(rate[q])/rateOne
-		if q <= int(s.blocks) && s.mark(mix(h, uint32(77+q))%filterBits) {
+		if isNew {
 			unseen = 1
 			un += smaller(1, stats.FastLog2(larger(r, .01))*(1/-6.643856))
 		}
