@@ -45,7 +45,7 @@ func (m *model) calm(n *node, ev *evidence) float64 {
 }
 
 // idle is the weight of a saturation that is at x: a share of capacity under
-// 5 % counts little, from 30 % on in full; a queue that holds less than one
+// 2 % counts little, from 12 % on in full; a queue that holds less than one
 // thing on average counts little.
 func idle(s *telemetry.Series, x float64) float64 {
 	if s == nil || s.Direction == telemetry.DownBad {
@@ -54,7 +54,7 @@ func idle(s *telemetry.Series, x float64) float64 {
 	name := strings.ToLower(s.Name)
 	switch {
 	case s.Unit == "1" && strings.Contains(name, "util"), s.Unit == "1" && strings.Contains(name, "cpu"):
-		return clip((x-.05)/.25, .1, 1)
+		return clip((x-.02)/.1, .1, 1)
 	case s.Unit == "s": // a wait of under a millisecond
 		return clip(x/.001, .1, 1)
 	case strings.Contains(name, "connection"), strings.Contains(name, "queue"), strings.Contains(name, "length"):

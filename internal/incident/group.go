@@ -44,8 +44,15 @@ func (r *record) strength() float64 {
 	return s
 }
 
+// ownStale is how long (ms) one of Norn's own anomalies lasts without news: its
+// series gave no more points.
+const ownStale = 6 * 60_000
+
 // active reports whether the anomaly lasts at now.
 func (r *record) active(now, stale int64) bool {
+	if r.a.Source == "norn" && r.a.Kind != ops.AnomalySilence { // detection speaks with every other point
+		stale = min(stale, ownStale)
+	}
 	return r.a.Ended == 0 && r.last()+stale > now
 }
 
