@@ -269,15 +269,20 @@ func rootsOf(j ops.Judgement) []telemetry.Entity {
 	return out
 }
 
-// twin is another open incident with the same first root or, when the group has
-// no root of its own, with mostly the same entities; the oldest if several.
+// twin is another open incident with the same first root (for one that began
+// at the same time it is enough that either has the other's first root) or,
+// when the group has no root of its own, with mostly the same entities; the
+// oldest if several.
 func (c *Correlator) twin(g *group, roots []telemetry.Entity) *group {
 	var best *group
 	for _, o := range c.groups {
 		if o == g || o.in == nil || g.onset > o.last+c.cfg.Window {
 			continue
 		}
-		same := len(roots) > 0 && slices.Contains(o.roots, roots[0]) || len(o.roots) > 0 && slices.Contains(roots, o.roots[0])
+		same := len(roots) > 0 && len(o.roots) > 0 && roots[0] == o.roots[0]
+		if o.gap(g.onset) <= c.cfg.Window && g.gap(o.onset) <= c.cfg.Window { // of one burst: that they share a first root is enough
+			same = len(roots) > 0 && slices.Contains(o.roots, roots[0]) || len(o.roots) > 0 && slices.Contains(roots, o.roots[0])
+		}
 		if (same || len(roots) == 0 && overlap(g, o) >= .6) && (best == nil || o.before(best)) {
 			best = o
 		}

@@ -20,6 +20,7 @@ type record struct {
 	group    *group
 	surprise float64 // 0 chronic .. 1 never seen
 	count    int     // times it came, flaps included
+	gap      int64   // longest time (ms) between two news of it, 0 before the second
 	why      []Reason
 }
 
@@ -27,6 +28,7 @@ type record struct {
 func (r *record) update(a ops.Anomaly) {
 	a.Onset = minTime(a.Onset, r.a.Onset)
 	a.LastSeen = max(a.LastSeen, r.a.LastSeen)
+	r.gap = max(r.gap, a.LastSeen-r.a.LastSeen)
 	a.Severity = max(a.Severity, r.a.Severity)
 	a.ID = r.a.ID
 	r.a = a
@@ -44,14 +46,20 @@ func (r *record) strength() float64 {
 	return s
 }
 
-// ownStale is how long (ms) one of Norn's own anomalies lasts without news: its
-// series gave no more points.
-const ownStale = 6 * 60_000
+// patience is how long (ms) one of Norn's own anomalies lasts without news: four
+// times the longest wait so far, at least three minutes. Then its series gives
+// no more points.
+func (r *record) patience() int64 {
+	if r.gap == 0 {
+		return 6 * 60_000
+	}
+	return max(4*r.gap, 3*60_000)
+}
 
 // active reports whether the anomaly lasts at now.
 func (r *record) active(now, stale int64) bool {
 	if r.a.Source == "norn" && r.a.Kind != ops.AnomalySilence { // detection speaks with every other point
-		stale = min(stale, ownStale)
+		stale = min(stale, r.patience())
 	}
 	return r.a.Ended == 0 && r.last()+stale > now
 }

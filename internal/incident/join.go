@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/norn-aiops/norn/internal/graph"
+	"github.com/norn-aiops/norn/internal/ops"
 	"github.com/norn-aiops/norn/internal/telemetry"
 )
 
@@ -156,11 +157,18 @@ func (c *Correlator) flapping(r *record) *record {
 		return nil
 	}
 	for _, g := range c.byName[r.a.Entity] {
-		if old := g.bySeries[r.series]; old != nil && c.groups[g.id] == g {
+		if old := g.bySeries[r.series]; old != nil && c.groups[g.id] == g && !c.anew(g, old, r) {
 			return old
 		}
 	}
 	return nil
+}
+
+// anew reports whether r is not old flapping but the sign of a new burst: old
+// had been calm for a quiet period, and the group's trouble began long ago. It
+// is grouped and judged by itself, and merged if its cause is the same.
+func (c *Correlator) anew(g *group, old, r *record) bool {
+	return r.a.Kind != ops.AnomalyAlert && r.a.Onset-old.last() > c.cfg.Quiet && g.gap(r.a.Onset) > c.cfg.Window
 }
 
 func (c *Correlator) indexEntities(g *group, r *record) {
