@@ -51,6 +51,7 @@ func (p *Pipeline) evidence(ctx context.Context, c incident.Candidate, now int64
 			in.Series = append(in.Series, s)
 		}
 	}
+	withoutGaps(in.Series)
 	return in, nil
 }
 

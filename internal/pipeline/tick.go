@@ -90,7 +90,7 @@ type incidentWindow struct {
 const maxIncidentWindows = 512
 
 func (w *incidentWindows) note(in *ops.Incident) {
-	win := incidentWindow{id: in.ID, from: in.Onset, to: max(in.Updated, in.Resolved), entities: map[string]bool{}}
+	win := incidentWindow{id: in.ID, from: in.Onset, to: lastEvidence(in), entities: map[string]bool{}}
 	for _, e := range in.Entities {
 		win.entities[e.String()] = true
 	}
@@ -106,9 +106,26 @@ func (w *incidentWindows) note(in *ops.Incident) {
 	}
 }
 
+// lastEvidence is when the newest of the incident's anomalies was last seen:
+// the quiet time until it was resolved is normal again.
+func lastEvidence(in *ops.Incident) int64 {
+	t := in.Onset
+	for i := range in.Anomalies {
+		a := &in.Anomalies[i]
+		t = max(t, a.LastSeen, a.Ended, a.Onset)
+	}
+	return t
+}
+
+// leastOutside is the share of a baseline that must be left when the times of
+// incidents are taken out. What took most of the time is no exception, and a
+// wide baseline is better than none.
+const leastOutside = .25
+
 // outside drops the samples that fall into an earlier incident (other than
-// except) in which the entity took part.
+// except) in which the entity took part, as long as enough are left.
 func (w *incidentWindows) outside(d store.SeriesData, entity, except string) store.SeriesData {
+	all := d.Samples
 	for _, win := range w.items {
 		if win.id == except || !win.entities[entity] {
 			continue
@@ -120,6 +137,9 @@ func (w *incidentWindows) outside(d store.SeriesData, entity, except string) sto
 			}
 		}
 		d.Samples = kept
+	}
+	if n := len(d.Samples); n < len(all) && (n < minBaseline || float64(n) < leastOutside*float64(len(all))) {
+		d.Samples = all
 	}
 	return d
 }
