@@ -245,7 +245,7 @@ func (s *sample) writeLogs(t testing.TB, fs []fault, rng *rand.Rand) {
 			Entity: e, Source: "otlp", Template: l.id, Hash: rng.Uint64(), TraceID: fmt.Sprintf("%032x", n),
 			Resource:   []telemetry.Attr{{Key: "service.name", Value: e.Name}, {Key: "service.version", Value: "2.13.4"}},
 			Attributes: []telemetry.Attr{{Key: "http.route", Value: "/api/items/{id}"}}})
-		s.live.see(telemetry.Entity(e), l.id, l.template, body, l.sev, at)
+		s.live.see(e, l.id, l.template, body, l.sev, at)
 	}
 	for i := range 900 {
 		add(lines[[]int{0, 0, 0, 1, 2, 2, 3}[i%7]], s.end-int64(900-i)*8000)

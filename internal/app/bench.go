@@ -34,6 +34,6 @@ func BenchWhole(ctx context.Context, dir string) (ingest.Target, error) {
 	return ingest.Target{
 		Append: o.Stores.Metrics, Close: o.Close,
 		Watched:    func() int { return o.Pipeline.Engine().Stats().Watched },
-		StateBytes: func() int { return int(o.Pipeline.Engine().StateBytes()) },
+		StateBytes: func() int { return o.Pipeline.Engine().StateBytes() },
 	}, nil
 }

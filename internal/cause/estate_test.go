@@ -53,7 +53,6 @@ type health struct {
 	self, gap float64 // seconds
 	fail      float64 // own failures, share
 	cpu, mem  float64 // factor on usual
-	logRate   float64 // error lines a second
 }
 
 // estate makes the series of the whole shop.

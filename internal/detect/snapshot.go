@@ -30,8 +30,10 @@ func checksum(b []byte) uint32 { return crc32.Checksum(b, crc32.MakeTable(crc32.
 // outside of the locks.
 func (e *Engine) Snapshot(w io.Writer) error {
 	out := bufio.NewWriterSize(w, 1<<16)
-	out.WriteString(snapshotMagic)
-	out.WriteByte(snapshotVersion)
+	head := append([]byte(snapshotMagic), snapshotVersion)
+	if _, err := out.Write(head); err != nil {
+		return fmt.Errorf("write detector snapshot: %w", err)
+	}
 	var count uint64
 	for i := range e.shards {
 		frames, n, err := e.shards[i].encode()
@@ -50,7 +52,9 @@ func (e *Engine) Snapshot(w io.Writer) error {
 	c.u64(&count)
 	c.i64(&back)
 	c.buf = binary.LittleEndian.AppendUint32(c.buf, checksum(c.buf[4:]))
-	out.Write(c.buf)
+	if _, err := out.Write(c.buf); err != nil {
+		return fmt.Errorf("write detector snapshot: %w", err)
+	}
 	if err := out.Flush(); err != nil {
 		return fmt.Errorf("write detector snapshot: %w", err)
 	}

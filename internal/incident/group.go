@@ -82,7 +82,6 @@ type group struct {
 	roots    []telemetry.Entity           // of the last accepted judgement
 	timeline []ops.Event
 	byHand   bool
-	comments []ops.Event
 }
 
 func newGroup(r *record) *group {

@@ -104,7 +104,6 @@ type Pipeline struct {
 
 	tickMu       sync.Mutex
 	lastSnapshot int64
-	lastEdges    int64
 	windows      incidentWindows
 	points       sync.Pool
 }

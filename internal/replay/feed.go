@@ -48,11 +48,6 @@ type Item struct {
 	Edges   []graph.Edge // topology that the format states instead of spans
 }
 
-// empty reports whether the item only moves the clock.
-func (it *Item) empty() bool {
-	return len(it.Samples)+len(it.Logs)+len(it.Spans)+len(it.Alerts)+len(it.Changes)+len(it.Edges) == 0
-}
-
 // Feed yields items in strictly increasing T. Next returns io.EOF after the
 // last one; any other error ends the feed.
 type Feed interface {

@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"encoding/csv"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -291,7 +292,7 @@ func readNezhaLogs(r io.Reader) ([]telemetry.LogRecord, error) {
 	var out []telemetry.LogRecord
 	for {
 		row, err := c.Read()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return out, nil
 		}
 		if err != nil {
@@ -362,7 +363,7 @@ func readNezhaSpans(r io.Reader) ([]telemetry.Span, error) {
 	var out []telemetry.Span
 	for {
 		row, err := c.Read()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err != nil {

@@ -91,7 +91,7 @@ func (o *otlpReader) read(r io.Reader) error {
 				}
 			}
 		}
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return nil
 		}
 		if err != nil {

@@ -178,7 +178,7 @@ func readWide(c *csv.Reader, head []string, add func(Sample)) error {
 func eachRow(c *csv.Reader, do func(line int, t int64, row []string) error) error {
 	for line := 2; ; line++ {
 		row, err := c.Read()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return nil
 		}
 		if err != nil {
@@ -229,7 +229,7 @@ func columns(r io.Reader, need []string, do func(line int, get func(string) stri
 	}
 	for line := 2; ; line++ {
 		row, err := c.Read()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return nil
 		}
 		if err != nil {

@@ -3,7 +3,6 @@ package malformed
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
 	"encoding/binary"
 	"fmt"
 	"io"
@@ -11,7 +10,6 @@ import (
 	"net"
 	"net/http"
 
-	"golang.org/x/net/http2"
 )
 
 // grpcRequest breaks gRPC frames on HTTP/2, or the connection below them.
@@ -55,10 +53,8 @@ func callGRPC(ctx context.Context, addr, path, contentType string, body []byte) 
 	if addr == "" {
 		return ErrNoTarget
 	}
-	tr := &http2.Transport{AllowHTTP: true, DialTLSContext: func(ctx context.Context, network, addr string, _ *tls.Config) (net.Conn, error) {
-		var d net.Dialer
-		return d.DialContext(ctx, network, addr)
-	}}
+	tr := &http.Transport{Protocols: new(http.Protocols)}
+	tr.Protocols.SetUnencryptedHTTP2(true)
 	defer tr.CloseIdleConnections()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+addr+path, bytes.NewReader(body))
 	if err != nil {

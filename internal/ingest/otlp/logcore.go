@@ -53,7 +53,7 @@ func (c *logCore) Write(e zapcore.Entry, fields []zapcore.Field) error {
 	case e.Level == zapcore.WarnLevel:
 		level = slog.LevelWarn
 	}
-	c.log.Log(context.Background(), level, e.Message, attrsOf(fields)...)
+	c.log.Log(context.Background(), level, "OTLP receiver", append(attrsOf(fields), "message", e.Message)...)
 	return nil
 }
 

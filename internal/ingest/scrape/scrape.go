@@ -104,11 +104,10 @@ type Options struct {
 
 // Scraper scrapes until its context ends.
 type Scraper struct {
-	cfg       *config.Config
-	discovery discovery.Configs
-	opts      Options
-	manager   *scrape.Manager
-	reg       prometheus.Registerer
+	cfg     *config.Config
+	opts    Options
+	manager *scrape.Manager
+	reg     prometheus.Registerer
 }
 
 // New checks the jobs. It fails on the first that Prometheus would not accept,

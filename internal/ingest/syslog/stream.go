@@ -26,7 +26,7 @@ func (s *Server) accept(ctx context.Context, l net.Listener, conf *tls.Config, w
 		c, err := l.Accept()
 		if err != nil {
 			if ctx.Err() != nil || errors.Is(err, net.ErrClosed) {
-				return nil
+				return nil //nolint:nilerr // closing the listener is how accepting ends
 			}
 			var temporary net.Error
 			if errors.As(err, &temporary) && temporary.Timeout() {

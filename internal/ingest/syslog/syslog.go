@@ -250,7 +250,7 @@ func (s *Server) serveUDP(ctx context.Context) error {
 		n, from, err := s.udp.ReadFrom(buf)
 		if err != nil {
 			if ctx.Err() != nil || errors.Is(err, net.ErrClosed) {
-				return nil
+				return nil //nolint:nilerr // closing the socket is how reading ends
 			}
 			s.opts.Logger.Debug("syslog datagram lost", "error", err)
 			continue

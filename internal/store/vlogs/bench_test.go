@@ -32,11 +32,10 @@ func BenchmarkAppendLogs(b *testing.B) {
 	const size = 1000
 	n := uint64(0)
 	now := time.Now().UnixNano()
-	recs := make([]telemetry.LogRecord, size)
 	before := cpuSeconds(b)
 	b.ReportAllocs()
 	for b.Loop() {
-		recs = make([]telemetry.LogRecord, size)
+		recs := make([]telemetry.LogRecord, size)
 		for i := range recs {
 			n++
 			recs[i] = telemetry.LogRecord{
