@@ -2,6 +2,7 @@ package replay
 
 import (
 	"encoding/csv"
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -92,7 +93,7 @@ func readSockshop(r io.Reader) ([]Sample, error) {
 	var out []Sample
 	for line := 2; ; line++ {
 		row, err := c.Read()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return out, nil
 		}
 		if err != nil {

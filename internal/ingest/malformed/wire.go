@@ -9,7 +9,6 @@ import (
 	"math/rand"
 	"net"
 	"net/http"
-
 )
 
 // grpcRequest breaks gRPC frames on HTTP/2, or the connection below them.
