@@ -169,7 +169,10 @@ func thing(ev *evidence) string {
 		return "it"
 	}
 	low := strings.ToLower(ev.meta.Name)
-	for _, t := range [...][2]string{{"cpu", "CPU"}, {"mem", "memory"}, {"heap", "heap memory"}, {"disk", "disk"}, {"queue", "queue length"}, {"pool", "pool use"}, {"thread", "threads"}, {"fd", "open files"}, {"request", "traffic"}, {"calls", "traffic"}} {
+	if ev.meta.Unit == "s" && strings.Contains(low, "queue") {
+		return "waiting time"
+	}
+	for _, t := range [...][2]string{{"cpu", "CPU"}, {"mem", "memory"}, {"heap", "heap memory"}, {"disk", "disk"}, {"queue", "queue length"}, {"connections", "connections in use"}, {"hit_ratio", "hit ratio"}, {"pool", "pool use"}, {"thread", "threads"}, {"fd", "open files"}, {"request", "traffic"}, {"calls", "traffic"}} {
 		if strings.Contains(low, t[0]) {
 			return t[1]
 		}
