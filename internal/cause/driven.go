@@ -107,3 +107,10 @@ func drastic(ev *evidence) bool {
 	}
 	return false
 }
+
+// unreachable reports whether a caller's calls to n fail although n itself
+// reports no failures: nobody answered there.
+func unreachable(n *node, k kind, seen *evidence) bool {
+	own := n.ev[k]
+	return k == kErr && seen.a >= .5 && (own == nil || own.a < .3)
+}

@@ -40,7 +40,8 @@ func (p *pace) see(gap float64) (was float64, changed bool) {
 		p.odd = 0
 	}
 	p.keepLongest(gap)
-	if p.odd >= oddRun {
+	if p.odd >= oddRun { // gaps are remembered in intervals of the new length
+		p.longest = larger(float32(gap), p.longest*float32(gap/every))
 		p.every, p.odd, p.irregular = float32(gap), 0, p.irregular/2
 		return every, true
 	}
