@@ -134,3 +134,40 @@ func TestOneLineOfConfigurationPutsTheStateIntoPostgreSQL(t *testing.T) {
 		t.Errorf("code %d and %q", code, out)
 	}
 }
+
+func TestLogPatternsTellWhenTheyWereSeen(t *testing.T) {
+	a := inProcess(t, nil)
+	var lines strings.Builder
+	at := time.Now().Add(-time.Minute).UTC()
+	for i := range 20 {
+		lines.WriteString(`{"time":"` + at.Add(time.Duration(i)*time.Second).Format(time.RFC3339Nano) + `","service":"cart","level":"info","msg":"basket 17 stored"}` + "\n")
+	}
+	resp, err := http.Post("http://"+a.Addr("http")+"/api/v1/import/logs", "application/json", strings.NewReader(lines.String()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	a.Stores().Logs.FlushLogs()
+	resp, err = http.Get("http://" + a.Addr("http") + "/api/v1/logs/patterns?from=-1h")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	var got struct {
+		Patterns []struct {
+			Text  string `json:"text"`
+			First int64  `json:"first_seen_unix_ms"`
+			Last  int64  `json:"last_seen_unix_ms"`
+		} `json:"patterns"`
+	}
+	if err := json.NewDecoder(resp.Body).Decode(&got); err != nil {
+		t.Fatal(err)
+	}
+	if len(got.Patterns) != 1 {
+		t.Fatalf("%d patterns, want one", len(got.Patterns))
+	}
+	p := got.Patterns[0]
+	if p.Text != "basket <*> stored" || p.First != at.UnixMilli() || p.Last != at.Add(19*time.Second).UnixMilli() {
+		t.Errorf("the pattern is %+v, want it seen from %d on", p, at.UnixMilli())
+	}
+}

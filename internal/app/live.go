@@ -152,7 +152,7 @@ func (l *live) Templates(e telemetry.Entity) []api.Template {
 	for _, en := range entities {
 		for _, t := range l.pipe.Miner().Templates(en) {
 			out = append(out, api.Template{ID: t.ID, Entity: en, Text: t.Text, Example: t.Example, Severity: t.Severity,
-				Count: t.Count, FirstSeen: t.FirstSeen, LastSeen: t.LastSeen})
+				Count: t.Count, FirstSeen: t.FirstSeen / 1e6, LastSeen: t.LastSeen / 1e6})
 		}
 	}
 	slices.SortStableFunc(out, func(a, b api.Template) int {
