@@ -13,6 +13,10 @@ describe("numbers", () => {
 });
 
 describe("units", () => {
+  it("never falls into exponents at a border", () => {
+    expect([percent(0.9971), percent(0.996), value(0.9998, "s"), value(119.97, "s")]).toEqual(["99.7 %", "99.6 %", "1000 ms", "120 s"]);
+  });
+
   it.each([
     [0.0042, "s", "4.2 ms"], [0.21, "s", "210 ms"], [1.5, "s", "1.5 s"], [600, "s", "10 min"], [0.0000005, "s", "500 ns"],
     [1536, "By", "1.5 KiB"], [512 * 1024 * 1024, "By", "512 MiB"], [2048, "By/s", "2 KiB/s"],

@@ -9,11 +9,12 @@ export function number(v: number): string {
   if (a === 0) return "0";
   if (a < 1e-4 || a >= 1e15) return v.toExponential(1);
   if (a >= 1000) return group(Math.round(v));
-  return trim(v.toPrecision(3));
+  return digits(v);
 }
 
-function trim(s: string): string {
-  return s.includes(".") && !s.includes("e") ? s.replace(/\.?0+$/, "") : s;
+/** Significant digits without exponent or trailing zeros: 999.7 -> "1000". */
+function digits(v: number, n = 3): string {
+  return String(Number(v.toPrecision(n)));
 }
 
 function group(n: number): string {
@@ -33,7 +34,7 @@ export function compact(v: number): string {
     a /= 1000;
     i++;
   }
-  return (v < 0 ? "-" : "") + (i === 0 ? trim(a.toPrecision(3)) : trim(a.toPrecision(3)) + SI[i]);
+  return (v < 0 ? "-" : "") + (i === 0 ? digits(a) : digits(a) + SI[i]);
 }
 
 function bytes(v: number): string {
@@ -44,28 +45,28 @@ function bytes(v: number): string {
     a /= 1024;
     i++;
   }
-  return `${v < 0 ? "-" : ""}${trim(a.toPrecision(a >= 1000 ? 4 : 3))} ${names[i]}`;
+  return `${v < 0 ? "-" : ""}${digits(a, a >= 1000 ? 4 : 3)} ${names[i]}`;
 }
 
 function seconds(v: number): string {
   const a = Math.abs(v);
   if (a === 0) return "0 s";
-  if (a < 1e-6) return `${trim((v * 1e9).toPrecision(3))} ns`;
-  if (a < 1e-3) return `${trim((v * 1e6).toPrecision(3))} µs`;
-  if (a < 1) return `${trim((v * 1e3).toPrecision(3))} ms`;
-  if (a < 120) return `${trim(v.toPrecision(3))} s`;
-  if (a < 7200) return `${trim((v / 60).toPrecision(3))} min`;
-  if (a < 172800) return `${trim((v / 3600).toPrecision(3))} h`;
-  return `${trim((v / 86400).toPrecision(3))} d`;
+  if (a < 1e-6) return `${digits(v * 1e9)} ns`;
+  if (a < 1e-3) return `${digits(v * 1e6)} µs`;
+  if (a < 1) return `${digits(v * 1e3)} ms`;
+  if (a < 120) return `${digits(v)} s`;
+  if (a < 7200) return `${digits(v / 60)} min`;
+  if (a < 172800) return `${digits(v / 3600)} h`;
+  return `${digits(v / 86400)} d`;
 }
 
 /** A share 0..1 as percent. */
-export function percent(v: number | null | undefined, digits = 2): string {
+export function percent(v: number | null | undefined, precision = 2): string {
   if (v === null || v === undefined || !Number.isFinite(v)) return NO_VALUE;
   const p = v * 100;
   if (p === 0) return "0 %";
   if (Math.abs(p) < 0.01) return p < 0 ? "> -0.01 %" : "< 0.01 %";
-  return `${trim(p.toPrecision(Math.abs(p) >= 100 ? 3 : digits))} %`;
+  return `${digits(p, Math.abs(p) >= 99.5 ? 3 : precision)} %`;
 }
 
 /** A value in a UCUM base unit, scaled to what fits. */
