@@ -196,7 +196,7 @@ func (m *model) fromLinks() {
 		l, n := m.links[key], m.nodes[key[1]]
 		for _, k := range []kind{kLat, kErr} {
 			ev := l.ev[k]
-			if ev == nil || n.own(k) && !unreachable(n, k, ev) {
+			if ev == nil || n.own(k) && !m.unreachable(n, k, ev) {
 				continue
 			}
 			seen := *ev

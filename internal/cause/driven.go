@@ -109,8 +109,18 @@ func drastic(ev *evidence) bool {
 }
 
 // unreachable reports whether a caller's calls to n fail although n itself
-// reports no failures: nobody answered there.
-func unreachable(n *node, k kind, seen *evidence) bool {
+// reports no failures and counts fewer requests than were sent: nobody
+// answered there.
+func (m *model) unreachable(n *node, k kind, seen *evidence) bool {
 	own := n.ev[k]
-	return k == kErr && seen.a >= .5 && (own == nil || own.a < .3)
+	if k != kErr || seen.a < .5 || own != nil && own.a >= .3 {
+		return false
+	}
+	sent := 0.0
+	for _, i := range n.callers {
+		if l := m.links[[2]int{i, m.index[n.e]}]; l != nil {
+			sent += l.rate
+		}
+	}
+	return sent > 1.05*n.req
 }
