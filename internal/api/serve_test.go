@@ -7,11 +7,14 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"testing"
 	"time"
 
 	"github.com/norn-aiops/norn/internal/api"
+	"github.com/norn-aiops/norn/internal/store/state"
 	"github.com/norn-aiops/norn/internal/store/tsdb"
+	"github.com/norn-aiops/norn/internal/store/vlogs"
 	"github.com/norn-aiops/norn/web"
 )
 
@@ -30,7 +33,14 @@ func openSample(t testing.TB, incidents int, long bool, end time.Time) *sample {
 	t.Helper()
 	m, err := tsdb.Open(t.TempDir(), tsdb.Options{MaxFuture: -1})
 	must(t, err)
-	s := &sample{metrics: m, logs: &memLogs{}, traces: &memTraces{}, state: &memState{in: map[string][]byte{}}, end: end.UnixMilli() / sampleStep * sampleStep}
+	kept := vlogs.Options{Retention: 100 * 365 * 24 * time.Hour}
+	logs, err := vlogs.OpenLogs(t.TempDir(), kept)
+	must(t, err)
+	traces, err := vlogs.OpenTraces(t.TempDir(), kept)
+	must(t, err)
+	st, err := state.Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "state.db"))
+	must(t, err)
+	s := &sample{metrics: m, logs: logs, traces: traces, state: st, end: end.UnixMilli() / sampleStep * sampleStep}
 	t.Cleanup(func() {
 		for _, c := range []interface{ Close() error }{m, s.logs, s.traces, s.state} {
 			must(t, c.Close())
