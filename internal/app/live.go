@@ -104,6 +104,11 @@ func (l *live) Explain(id telemetry.SeriesID) (api.Explanation, bool) {
 	for _, a := range l.pipe.Engine().Active() {
 		if a.SeriesID == id {
 			out.AnomalyID, out.P = a.ID, a.P
+			for i := range out.Members {
+				if out.Members[i].Name == a.Member {
+					out.Members[i].P = a.P
+				}
+			}
 			if a.Kind == ops.AnomalySilence {
 				out.Phase = "silent"
 			}
@@ -114,11 +119,11 @@ func (l *live) Explain(id telemetry.SeriesID) (api.Explanation, bool) {
 
 func members(x *detect.Explanation) []api.Member {
 	out := []api.Member{
-		{Name: "level", Score: x.Z, Text: fmt.Sprintf("a lasting shift speaks beyond %.1f scales", x.LevelLimit)},
-		{Name: "spike", Score: x.Z, Text: fmt.Sprintf("one to three points speak beyond %.1f scales", x.SpikeLimit)},
+		{Name: "level", Score: x.Z, P: 1, Text: fmt.Sprintf("a lasting shift speaks beyond %.1f scales", x.LevelLimit)},
+		{Name: "spike", Score: x.Z, P: 1, Text: fmt.Sprintf("one to three points speak beyond %.1f scales", x.SpikeLimit)},
 	}
 	if x.ShapeReady {
-		out = append(out, api.Member{Name: "shape", Text: fmt.Sprintf("an unseen sequence speaks beyond %.2f", x.ShapeLimit)})
+		out = append(out, api.Member{Name: "shape", P: 1, Text: fmt.Sprintf("an unseen sequence speaks beyond %.2f", x.ShapeLimit)})
 	}
 	return out
 }
