@@ -167,7 +167,3 @@ func (r *reader) slice(ctx context.Context, h History, from, to int64) ([]store.
 	slices.SortStableFunc(batch, func(a, b store.Committed) int { return cmp.Compare(a.T, b.T) })
 	return batch, nil
 }
-
-// Seeded reports how many detection series there are and when the series was
-// last seen; used by tests and benchmarks.
-func (p *Pipeline) Seeded(id telemetry.SeriesID) (last int64, ok bool) { return p.engine.LastSeen(id) }
