@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/norn-aiops/norn/internal/app"
+	"github.com/norn-aiops/norn/internal/bench/events"
 	"github.com/norn-aiops/norn/internal/bench/ingest"
 	"github.com/norn-aiops/norn/internal/bench/loghub"
 	"github.com/norn-aiops/norn/internal/bench/nab"
@@ -36,7 +37,7 @@ func benchCommand() *cobra.Command {
 	var output string
 	c := &cobra.Command{Use: "bench", Short: "Measure Norn on public data and against bare engines"}
 	c.PersistentFlags().StringVarP(&output, "output", "o", "table", "table or json")
-	c.AddCommand(benchNAB(&output), benchIngest(&output), benchLoghub(&output))
+	c.AddCommand(benchEvents(&output), benchCSV(&output), benchNAB(&output), benchIngest(&output), benchLoghub(&output))
 	return c
 }
 
@@ -50,6 +51,71 @@ func dataDir(dir, probe, origin string) error {
 		return &cli.Error{Code: cli.ExitNotFound, Err: fmt.Errorf("%s does not hold %s: %s", dir, probe, origin)}
 	}
 	return nil
+}
+
+func benchEvents(output *string) *cobra.Command {
+	var data string
+	var o events.Options
+	c := &cobra.Command{
+		Use: "events", Short: "Score detection by events on six public sets at once", Args: cobra.NoArgs,
+		Long: `Scores detection with the shipped defaults by the events that it finds, without
+point adjustment, beside plain detectors in the same run. One threshold serves
+all sets. DIR holds the sets that are there of:
+
+  nab/                 github.com/numenta/NAB
+  smap-msl/{SMAP,MSL}  github.com/salesforce/Merlion (data/smap), gzipped CSV
+  skab/data/           github.com/waico/SKAB
+  merlion-synthetic/   github.com/salesforce/Merlion (data/synthetic_anomaly)
+  kpi/*/               github.com/NetManAIOps/donut and Bagel (sample data)
+
+An alarm in a labelled segment, or at most seven rows behind it, finds it; every
+other alarm is false. Where a file has several columns, a row's score is the
+largest of theirs.
+
+JSON: mean_f1, per_set{SET{f1, precision, recall, false_alarms_per_10k}},
+rows[]{detector, mean_f1, per_set, leave_one_set_out, leave_one_set_out_mean}.`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := dataDir(data, ".", "see 'norn bench events --help' for where the sets can be had"); err != nil {
+				return err
+			}
+			o.Progress = steps("events")
+			r, err := events.Run(cmd.Context(), data, app.BenchEvents(), o)
+			if err != nil {
+				return err
+			}
+			return show(cmd, *output, r)
+		},
+	}
+	c.Flags().StringVar(&data, "data", "", "folder of the sets")
+	c.Flags().BoolVar(&o.Quick, "quick", false, "leave out the random cut forest, which takes most of the time")
+	return c
+}
+
+func benchCSV(output *string) *cobra.Command {
+	var labels string
+	var o events.Options
+	c := &cobra.Command{
+		Use: "csv DIR...", Short: "Score detection on folders of your own CSV files with labelled windows", Args: cobra.MinimumNArgs(1),
+		Long: `Scores detection as 'norn bench events' does on any folder of CSV files with
+timestamp,value[,value...] rows; several folders are several sets. The labelled
+windows come from a file labels.json or labels.csv in the folder (or --labels),
+or from a column called label. docs/formats.md has the formats. Rows that cannot
+be read are named and counted and never stop the run.
+
+JSON: as 'norn bench events', files[]{file, events, found, false_alarms}, and
+refused{rows, cells, labels, files, out_of_order, repeated, examples[]}.`,
+		RunE: func(cmd *cobra.Command, dirs []string) error {
+			o.Progress = steps("csv")
+			r, err := events.RunFolders(cmd.Context(), dirs, labels, app.BenchEvents(), o)
+			if err != nil {
+				return err
+			}
+			return show(cmd, *output, r)
+		},
+	}
+	c.Flags().StringVar(&labels, "labels", "", "file of labelled windows; without it the usual names are tried")
+	c.Flags().BoolVar(&o.Quick, "quick", false, "leave out the random cut forest, which takes most of the time")
+	return c
 }
 
 func benchNAB(output *string) *cobra.Command {

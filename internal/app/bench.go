@@ -9,7 +9,10 @@ import (
 	"github.com/prometheus/common/promslog"
 	"github.com/prometheus/prometheus/tsdb"
 
+	"github.com/norn-aiops/norn/internal/bench/events"
 	"github.com/norn-aiops/norn/internal/bench/ingest"
+	"github.com/norn-aiops/norn/internal/detect"
+	"github.com/norn-aiops/norn/internal/telemetry"
 )
 
 // BenchBare opens the Prometheus TSDB alone, with the settings that Norn uses.
@@ -36,4 +39,23 @@ func BenchWhole(ctx context.Context, dir string) (ingest.Target, error) {
 		Watched:    func() int { return o.Pipeline.Engine().Stats().Watched },
 		StateBytes: func() int { return o.Pipeline.Engine().StateBytes() },
 	}, nil
+}
+
+// BenchEvents is the detection of the engine with the shipped defaults, as
+// the benchmark of events reads it: a point's score is the severity of an
+// anomaly that it opened.
+func BenchEvents() events.Detector {
+	return events.Detector{Name: "norn", Threshold: .15, New: func(warm int) func(int64, float64) float64 {
+		e := detect.New(detect.Config{Warmup: warm})
+		meta := &telemetry.Series{ID: 1, Name: "series", Signal: telemetry.SignalOther}
+		known := ""
+		return func(t int64, v float64) float64 {
+			a := e.Observe(telemetry.Point{Series: meta, T: t, V: v})
+			if a == nil || a.ID == known || a.Ended != 0 {
+				return 0
+			}
+			known = a.ID
+			return a.Severity
+		}
+	}}
 }

@@ -1,0 +1,67 @@
+package events
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+)
+
+// Print writes the report as tables for people.
+func (rep Report) Print(w io.Writer) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(t, "set\tfiles\tevents\tvalues\t\n")
+	for _, s := range rep.Sets {
+		note := ""
+		if !s.InMean {
+			note = "not in the mean"
+		}
+		fmt.Fprintf(t, "  %s\t%d\t%d\t%d\t%s\n", s.Name, s.Files, s.Events, s.Values, note)
+	}
+	if len(rep.Missing) > 0 {
+		fmt.Fprintf(t, "not there: %s\n", strings.Join(rep.Missing, ", "))
+	}
+	rep.Refused.print(t)
+	fmt.Fprintf(t, "\nevent F1, no point adjustment, one threshold for all sets\n")
+	rep.line(t, "detector\tthreshold\tmean", func(s SetInfo) string { return s.Name })
+	for _, r := range rep.Rows {
+		rep.line(t, fmt.Sprintf("%s\t%.4g\t%.3f", r.Detector, r.Threshold, r.MeanF1), func(s SetInfo) string { return fmt.Sprintf("%.3f", r.PerSet[s.Name].F1) })
+	}
+	fmt.Fprintf(t, "\nprecision / recall / false alarms per 10,000 values\n")
+	for _, r := range rep.Rows {
+		rep.line(t, r.Detector+"\t\t", func(s SetInfo) string {
+			x := r.PerSet[s.Name]
+			return fmt.Sprintf("%.2f/%.2f/%.1f", x.Precision, x.Recall, x.FalsePer10k)
+		})
+	}
+	if rep.Rows[0].LeftOutMean > 0 {
+		fmt.Fprintf(t, "\nF1 of each set at the threshold that is best on the other sets\n")
+		for _, r := range rep.Rows {
+			rep.line(t, fmt.Sprintf("%s\t\t%.3f", r.Detector, r.LeftOutMean), func(s SetInfo) string {
+				if v, ok := r.LeftOut[s.Name]; ok {
+					return fmt.Sprintf("%.3f", v)
+				}
+				return "-"
+			})
+		}
+	}
+	fmt.Fprintf(t, "\nagainst the best other mean (%s)\t%+.3f\n", rep.BestOther, rep.Margin)
+	if rep.WorstSet != "" {
+		fmt.Fprintf(t, "behind the best other on a set, at most\t%+.3f (%s)\n", rep.WorstBehind, rep.WorstSet)
+	}
+	fmt.Fprintf(t, "ns a point:")
+	for _, r := range rep.Rows {
+		fmt.Fprintf(t, " %s %.0f;", r.Detector, r.NsPerPoint)
+	}
+	fmt.Fprintln(t)
+	return t.Flush()
+}
+
+// line writes a first cell and one for every set.
+func (rep Report) line(w io.Writer, head string, cell func(SetInfo) string) {
+	fmt.Fprint(w, "  ", head)
+	for _, s := range rep.Sets {
+		fmt.Fprint(w, "\t", cell(s))
+	}
+	fmt.Fprintln(w)
+}
