@@ -7,26 +7,25 @@ import "math"
 // Around the expectation lies a band whose two halves are learned from the
 // residuals above and below.
 //
-// Values are kept relative to the series' first one, in float32; sums are
-// made in float64. Rates of learning are in seconds, so that a change of the
+// Values are kept relative to the series' first one, in float32. Rates of learning are in seconds, so that a change of the
 // sampling interval changes nothing but the noise.
 type baseline struct {
-	offset   float64 // the first value
+	offset   float64 // the first value, as far as a float32 holds it
 	level    float32
-	shift    float32 // today's difference from the profile: a share of it, or absolute when values can be negative
-	other    float32 // the shift of the other kind of day (working day, weekend)
-	fast     float32 // mean of the last quarter of an hour
-	last     float32
-	errLevel float32 // mean absolute error of the level, and of the profile,
-	errDay   float32 // where both were known
-	compared float32 // seconds of that comparison
-	up, down float32 // root mean square of residuals above and below
-	share    float32 // share of points above the expectation
-	step1    float32 // root mean square of the change from point to point
-	granule  float32 // smallest step (for ratios: smallest positive value), 0 unknown
-	nUp      uint16
-	nDown    uint16
+	shift    float32    // today's difference from the profile: a share of it, or absolute when values can be negative
+	other    float32    // the shift of the other kind of day (working day, weekend)
+	fast     float32    // mean of the last quarter of an hour
+	last     float32    // value
+	errLevel float32    // mean absolute error of the level, and of the profile,
+	errDay   float32    // where both were known
+	compared float32    // seconds of that comparison
+	square   [2]float32 // mean square of residuals below and above
+	share    float32    // share of points above the expectation
+	step2    float32    // mean square of the change from point to point
+	granule  float32    // smallest step (for ratios: smallest positive value), 0 unknown
+	hold     yardstick
 	n        uint32
+	seen     [2]uint16       // residuals below and above, saturating
 	bin      uint8           // of the last point
 	known    bool            // bin was known from an earlier visit
 	daily    bool            // the profile is in use
@@ -36,6 +35,17 @@ type baseline struct {
 	settle   uint8           // points left after a change of the interval
 	binN     [dayBins]uint16 // points learned, saturating
 	bins     [dayBins]float32
+}
+
+// yardstick is what a residual is measured by. It moves slowly, so it is worked
+// out anew every eighth point, and at once when something has changed (stale).
+type yardstick struct {
+	scale  [2]float32 // unit of the half-band below and above
+	cut    [2]float32 // the same for learning: without rarity
+	spread float32    // 1 / baseline.spread
+	leap   float32    // 1 / unit of the spike test's change; 0: z speaks
+	widest float32    // largest change that teaches
+	stale  bool
 }
 
 const (
@@ -71,34 +81,44 @@ type residual struct {
 	e1, e2      float32 // residuals against the hour's and half-hour's mean, NaN if unknown
 }
 
-// step judges v at the moment, dt seconds after the last point, and learns
-// from it unless frozen. v must be finite.
-func (b *baseline) step(m *moment, v float64, f floorKind, frozen bool, r *residual) {
+// step judges v at the moment and learns from it unless frozen. v must be
+// finite. regular says that the point came about as long after the last one as
+// that one after its own.
+func (b *baseline) step(m *moment, v float64, f floorKind, frozen, regular bool, r *residual) {
 	if b.n == 0 {
-		b.offset = v
+		b.offset = float64(float32(v))
+		b.share, b.level = .5, float32(v-b.offset)
 	}
-	dt, fresh := m.dt, 1/float64(b.n+1)
-	x := v - b.offset
+	fresh := 1 / float32(int32(min(b.n, math.MaxInt32-1))+1)
+	x := float32(v - b.offset)
 	b.negative = b.negative || v < 0
 	b.grain(x, v, f)
-	bin, pos := m.bin, m.pos
-	if int(b.bin) != bin || b.n == 0 {
-		b.bin, b.known = uint8(bin), b.binN[bin] > 0
+	if b.bin != uint8(m.bin) || b.n == 0 {
+		b.bin, b.known = uint8(m.bin), b.binN[m.bin] > 0
+		b.hold.stale = true
 	}
-	b.turn(m.weekend)
-	r.rel = float32(x)
-	r.e1, r.e2 = b.hours(bin, x)
-	mean, day, haveDay := b.expect(bin, pos)
-	s := b.scale(x >= mean, mean, dt, f)
-	r.mean, r.scale = mean+b.offset, s
-	r.z = float32(clamp((x-mean)/s, -1e6, b.evidence(v, f)))
-	r.jump = b.leap(x, r.z, larger(fresh, m.scale), r.mean, f)
+	if b.n == 0 || m.weekend != b.weekend {
+		b.turn(m.weekend)
+	}
+	r.rel = x
+	r.e1, r.e2 = b.hours(m.bin, x)
+	mean, day, haveDay := b.expect(m.bin, m.pos)
+	if b.n%8 == 0 || b.n < 16 || b.n == warmPoints || b.hold.stale || !regular {
+		b.renew(mean, m.dt, f)
+		b.hold.stale = !regular
+	}
+	e := float32(float64(x) - mean)
+	side := sideOf(e)
+	s := b.hold.scale[side]
+	r.mean, r.scale = mean+b.offset, float64(s)
+	r.z = clamp(e/s, -1e6, b.evidence(v, f))
+	r.jump = b.leap(x, r.z, larger(fresh, m.scale))
 	if !frozen {
-		b.learnScale(x-mean, s, m, mean)
+		b.learnScale(e, side, m)
 		b.learnLevel(x, day, haveDay, s, fresh, m)
 	}
-	b.fast += float32(larger(fresh, m.fast) * (x - float64(b.fast)))
-	b.last = float32(x)
+	b.fast += larger(fresh, m.fast) * (x - b.fast)
+	b.last = x
 	if b.settle > 0 {
 		b.settle--
 	}
@@ -107,36 +127,59 @@ func (b *baseline) step(m *moment, v float64, f floorKind, frozen bool, r *resid
 	}
 }
 
+// sideOf is 1 for residuals that count as above, else 0, without a branch:
+// in noise nobody could foretell it.
+func sideOf(e float32) int { return int(^math.Float32bits(e+0) >> 31) }
+
 // smooth says how much smaller the changes from point to point must be than
 // the residuals for the last value to be a better reference than the baseline.
 const smooth = .35
 
-// leap scores one point for the spike test: z, or in a series that moves
-// smoothly (its changes are small against its residuals) the change since the
-// last point in units of its usual size. It learns that size at the rate a.
-func (b *baseline) leap(x float64, z float32, a, mean float64, f floorKind) float32 {
-	if b.n == 0 {
-		return 0
+// renew works out the yardstick at an expectation of mean.
+func (b *baseline) renew(mean, dt float64, f floorKind) {
+	h := &b.hold
+	spread := b.spread(mean)
+	floor := b.floor(mean, dt, f)
+	shares := [2]float64{1 - float64(b.share), float64(b.share)}
+	for i := range h.scale {
+		rare := rarity(shares[i])
+		s := larger(math.Sqrt(float64(b.square[i]))*spread*rare, floor)
+		h.scale[i], h.cut[i] = float32(s), float32(s/rare)
 	}
-	d, s := x-float64(b.last), float64(b.step1)
-	scale := larger(larger(s, .25*float64(b.granule)), larger(.005*math.Abs(mean), 1e-12))
+	h.spread = float32(1 / spread)
+	// the spike test
+	abs, s := math.Abs(mean+b.offset), math.Sqrt(float64(b.step2))
+	scale := larger(larger(s, .25*float64(b.granule)), larger(.005*abs, 1e-12))
 	if f != floorOther {
-		scale = larger(scale, .05*math.Abs(mean))
+		scale = larger(scale, .05*abs)
 	}
-	out := z
-	if b.n >= warmPoints && s < smooth*float64(larger(b.up, b.down)) && (f == floorOther || f == floorRelative) {
-		out = float32(clamp(d/scale, -1e6, 1e6))
+	h.leap = 0
+	if b.n >= warmPoints && s < smooth*math.Sqrt(float64(larger(b.square[0], b.square[1]))) && (f == floorOther || f == floorRelative) {
+		h.leap = float32(1 / scale)
 	}
 	limit := 3.
 	if b.n < warmPoints {
 		limit = 8
 	}
-	limit *= larger(scale, s)
-	if d = clamp(d, -limit, limit); b.n == 1 {
-		d = x - float64(b.last)
+	h.widest = float32(limit * scale)
+}
+
+// leap scores one point for the spike test: z, or in a series that moves
+// smoothly (its changes are small against its residuals) the change since the
+// last point in units of its usual size. It learns that size at the rate a.
+func (b *baseline) leap(x, z, a float32) float32 {
+	if b.n == 0 {
+		return 0
 	}
-	b.step1 = float32(math.Sqrt(s*s + a*(d*d-s*s)))
-	return out
+	d := x - b.last
+	if b.hold.leap > 0 {
+		z = clamp(d*b.hold.leap, -1e6, 1e6)
+	}
+	if b.n > 1 {
+		d = clamp(d, -b.hold.widest, b.hold.widest)
+	}
+	b.step2 += a * (d*d - b.step2)
+	return z
 }
 
 // dayBin gives the half-hour of the day (UTC) and the place in it, 0..1.
@@ -152,7 +195,7 @@ func dayBin(t int64) (bin int, pos float64) {
 // grain learns what one more event changes: the smallest step between
 // neighbours, or for ratios the smallest positive value of late (it grows by
 // 1 % with every larger one, because traffic changes).
-func (b *baseline) grain(x, v float64, f floorKind) {
+func (b *baseline) grain(x float32, v float64, f floorKind) {
 	if f == floorRatio {
 		if g := float32(v); g > 0 && (b.granule == 0 || g < b.granule) {
 			b.granule = g
@@ -161,18 +204,18 @@ func (b *baseline) grain(x, v float64, f floorKind) {
 		}
 		return
 	}
-	if g := abs32(float32(x) - b.last); g > 0 && b.n > 0 && (b.granule == 0 || g < b.granule) {
+	if g := abs32(x - b.last); g > 0 && b.n > 0 && (b.granule == 0 || g < b.granule) {
 		b.granule = g
 	}
 }
 
 // evidence is the largest z that a ratio of v may have: three for every event
 // that it can stand for, so that one failure of two requests is not a spike.
-func (b *baseline) evidence(v float64, f floorKind) float64 {
+func (b *baseline) evidence(v float64, f floorKind) float32 {
 	if f != floorRatio || b.granule <= 0 || v <= 0 {
 		return 1e6
 	}
-	return 3 * max(1, math.Round(v/float64(b.granule)))
+	return float32(min(1e6, 3*max(1, math.Round(v/float64(b.granule)))))
 }
 
 // sparse reports that a count or ratio is zero most of the time: its shape
@@ -182,18 +225,21 @@ func (b *baseline) sparse(f floorKind) bool {
 }
 
 // hours gives the residuals against the mean of the hour and half-hour.
-func (b *baseline) hours(bin int, x float64) (e1, e2 float32) {
+func (b *baseline) hours(bin int, x float32) (e1, e2 float32) {
 	nan := float32(math.NaN())
-	i, j := bin&^1, bin|1
-	if n := float64(b.binN[i]) + float64(b.binN[j]); n > 0 {
-		e1 = float32(x - (float64(b.bins[i])*float64(b.binN[i])+float64(b.bins[j])*float64(b.binN[j]))/n)
-	} else {
-		e1 = nan
+	own, near := b.binN[bin], b.binN[bin^1]
+	switch {
+	case own == 0 && near == 0:
+		return nan, nan
+	case own == 0:
+		return x - b.bins[bin^1], nan
 	}
-	if b.binN[bin] == 0 {
-		return e1, nan
+	e2 = x - b.bins[bin]
+	if near == 0 {
+		return e2, e2
 	}
-	return e1, float32(x - float64(b.bins[bin]))
+	w := float32(near) / (float32(own) + float32(near))
+	return e2 - w*(b.bins[bin^1]-b.bins[bin]), e2
 }
 
 // profile interpolates the profile of the day between the middles of bins.
@@ -289,27 +335,31 @@ func (b *baseline) spread(mean float64) float64 {
 	return clamp(math.Sqrt(max(mean+b.offset, 0)/lv), .5, 2)
 }
 
-// scale is the unit of the half-band above or below the expectation, with the
-// floors that keep tiny deviations of quiet series from counting.
-func (b *baseline) scale(above bool, mean, dt float64, f floorKind) float64 {
-	s, share := float64(b.down), 1-float64(b.share)
-	if above {
-		s, share = float64(b.up), float64(b.share)
+// scale is the unit of the half-band above (1) or below (0) the expectation.
+func (b *baseline) scale(side int, mean, dt float64, f floorKind) float64 {
+	share := float64(b.share)
+	if side == 0 {
+		share = 1 - share
 	}
-	s *= b.spread(mean) * rarity(share)
+	return larger(math.Sqrt(float64(b.square[side]))*b.spread(mean)*rarity(share), b.floor(mean, dt, f))
+}
+
+// floor is the least scale: it keeps tiny deviations of quiet series from
+// counting.
+func (b *baseline) floor(mean, dt float64, f floorKind) float64 {
 	abs := math.Abs(mean + b.offset)
+	s := 1e-6*(abs+math.Abs(b.offset)) + 1e-12
 	switch g := float64(b.granule); f {
 	case floorRatio:
-		s = larger(larger(s, .002), math.Sqrt(larger(abs, .002)*g))
+		return larger(s, larger(.002, math.Sqrt(larger(abs, .002)*g)))
 	case floorCount:
 		dt = larger(dt, 1e-3)
-		s = larger(larger(s, .05*abs), larger(.25*g, .5*math.Sqrt(larger(abs, 1/dt)/dt)))
+		return larger(s, larger(.05*abs, larger(.25*g, .5*math.Sqrt(larger(abs, 1/dt)/dt))))
 	case floorRelative:
-		s = larger(s, larger(.05*abs, .25*g))
+		return larger(s, larger(.05*abs, .25*g))
 	default:
-		s = larger(s, larger(.005*abs, .25*g))
+		return larger(s, larger(.005*abs, .25*g))
 	}
-	return larger(s, 1e-6*(abs+math.Abs(b.offset))+1e-12)
 }
 
 // rarity is the factor by which the scale of a side shrinks when hardly any
@@ -325,72 +375,70 @@ func rarity(share float64) float64 {
 // learnScale moves the mean square of the residual's side. Large residuals
 // count no more than three units, and a side that has hardly been seen learns
 // slowly, so that a shift is reported before it is normal.
-func (b *baseline) learnScale(r, s float64, m *moment, mean float64) {
-	side, n, above := &b.down, &b.nDown, float32(0)
-	if r >= 0 {
-		side, n = &b.up, &b.nUp
+func (b *baseline) learnScale(e float32, side int, m *moment) {
+	above := float32(side)
+	if e == 0 {
+		above = 0
 	}
-	if r > 0 {
-		above = 1
-	}
-	if b.n == 0 {
-		b.share = .5
-	}
-	b.share += larger(1/float32(b.n+200), m.share) * (above - b.share)
-	if r == 0 && b.n >= warmPoints {
+	b.share += larger(1/float32(int32(min(b.n, 1<<24))+200), m.share) * (above - b.share)
+	if e == 0 && b.n >= warmPoints {
 		return
 	}
-	limit, prior := 3., 16.
+	limit, prior := float32(3), int32(16)
 	switch {
 	case b.n < warmPoints:
 		limit, prior = 8, 1
 	case b.settle > 0:
 		limit, prior = 4, 4
 	}
-	a := larger(1/(float64(*n)+prior), m.scale)
-	s /= rarity(math.Abs(float64(b.share) - 1 + float64(above)))
-	r = clamp(r, -limit*s, limit*s) / b.spread(mean)
-	q := float64(*side)
-	*side = float32(math.Sqrt(q*q + a*(r*r-q*q)))
-	if *n < math.MaxUint16 {
-		*n++
+	a := larger(1/float32(int32(b.seen[side])+prior), m.scale)
+	limit *= b.hold.cut[side]
+	e = clamp(e, -limit, limit) * b.hold.spread
+	b.square[side] += a * (e*e - b.square[side])
+	if b.seen[side] < math.MaxUint16 {
+		b.seen[side]++
 	}
 }
 
 // learnLevel moves the level, the profile, the shift and the comparison
 // between the two expectations. Residuals are cut at four units, for the level
 // and the shift at two.
-func (b *baseline) learnLevel(x, day float64, haveDay bool, s, fresh float64, m *moment) {
-	dt, bin := m.dt, m.bin
-	wide := 4 * larger(s, 1.25*float64(b.errLevel))
+func (b *baseline) learnLevel(x float32, day float64, haveDay bool, s, fresh float32, m *moment) {
+	wide := 4 * larger(s, 1.25*b.errLevel)
 	if b.n < warmPoints {
-		wide = math.Inf(1)
+		wide = float32(math.Inf(1))
 	}
-	level := float64(b.level)
+	form := x
 	if b.known && haveDay {
-		a := larger(1/(float64(b.compared)/larger(dt, 1)+1), m.compare)
-		rd := x - b.shifted(day)
-		b.errLevel += float32(a * (smaller(math.Abs(x-level), wide) - float64(b.errLevel)))
-		b.errDay += float32(a * (smaller(math.Abs(rd), wide) - float64(b.errDay)))
-		b.compared = float32(smaller(float64(b.compared)+dt, tauCompare))
-		b.shift += float32(m.level * clamp(rd, -wide/2, wide/2) / b.unit(day))
-		b.shift = smaller(maxShift, larger(-maxShift, b.shift))
-		b.choose()
+		b.compare(x, day, wide, m)
 	}
-	b.level += float32(larger(fresh, m.level) * clamp(x-level, -wide/2, wide/2))
-	c := float64(b.binN[bin])
-	a := larger(1/(c+1), m.profile)
-	p := float64(b.bins[bin])
+	b.level += larger(fresh, m.level) * clamp(x-b.level, -wide/2, wide/2)
+	c := b.binN[m.bin]
+	a := larger(1/float32(int32(c)+1), m.profile)
+	p := b.bins[m.bin]
 	if b.daily && b.known { // the profile learns its form, the shift today's height
-		x = b.unshifted(x)
+		form = float32(b.unshifted(float64(x)))
 	}
-	b.bins[bin] += float32(a * (clamp(x, p-wide, p+wide) - p))
+	b.bins[m.bin] += a * clamp(form-p, -wide, wide)
 	if c == 0 {
-		b.bins[bin] = float32(x)
+		b.bins[m.bin] = form
 	}
-	if b.binN[bin] < math.MaxUint16 {
-		b.binN[bin]++
+	if c < math.MaxUint16 {
+		b.binN[m.bin]++
 	}
+}
+
+// compare learns how well level and profile predict, and today's shift.
+func (b *baseline) compare(x float32, day float64, wide float32, m *moment) {
+	dt := float32(m.dt)
+	a := larger(1/(b.compared/larger(dt, 1)+1), m.compare)
+	rd := float32(float64(x) - b.shifted(day))
+	b.errLevel += a * (smaller(abs32(x-b.level), wide) - b.errLevel)
+	b.errDay += a * (smaller(abs32(rd), wide) - b.errDay)
+	b.compared = smaller(b.compared+dt, tauCompare)
+	b.shift += m.level * clamp(rd, -wide/2, wide/2) / float32(b.unit(day))
+	b.shift = smaller(maxShift, larger(-maxShift, b.shift))
+	b.choose()
 }
 
 // choose takes the profile when it has predicted clearly better than the level
@@ -400,20 +448,22 @@ func (b *baseline) choose() {
 	case !b.daily && b.compared >= tauCompare/4 && b.errDay < .85*b.errLevel:
 		b.daily = true
 		k := b.errDay / b.errLevel
-		b.up, b.down = b.up*k, b.down*k
-		b.nUp, b.nDown = min(b.nUp, 30), min(b.nDown, 30)
+		b.square[0], b.square[1] = b.square[0]*k*k, b.square[1]*k*k
+		b.forget(30)
 	case b.daily && b.errDay > .97*b.errLevel:
 		b.daily = false
-		b.nUp, b.nDown = min(b.nUp, 30), min(b.nDown, 30)
+		b.forget(30)
 	}
 }
 
 // interval tells the baseline that points now come every now seconds instead
 // of every was. Shorter windows are noisier, at worst by the square root.
 func (b *baseline) interval(was, now float64) {
-	f := float32(clamp(math.Sqrt(was/now), 1, 4))
-	b.up, b.down = min(maxAbs, b.up*f), min(maxAbs, b.down*f)
-	b.nUp, b.nDown = min(b.nUp, 8), min(b.nDown, 8)
+	f := float32(clamp(was/now, 1, 16))
+	for i := range b.square {
+		b.square[i] = min(maxSquare, b.square[i]*f)
+	}
+	b.forget(8)
 	b.settle = settlePoint
 }
 
@@ -430,7 +480,15 @@ func (b *baseline) adopt(t, onset int64) {
 		}
 	}
 	b.level = b.fast
-	b.nUp, b.nDown = min(b.nUp, 20), min(b.nDown, 20)
+	b.forget(20)
+}
+
+// forget lets the scales learn as fast as after n residuals of each side.
+func (b *baseline) forget(n uint16) {
+	for i := range b.seen {
+		b.seen[i] = min(b.seen[i], n)
+	}
+	b.hold.stale = true
 }
 
 // adoptShift sets today's shift and moves the other kind of day's with it.
@@ -447,7 +505,7 @@ func (b *baseline) adoptShift(shift float64) {
 // clamp, larger and smaller compare with branches, which are nearly always
 // predicted; the built-in max and min of floating-point numbers take care of
 // NaN and negative zero and cost several times as much. A NaN as x stays one.
-func clamp(x, lo, hi float64) float64 {
+func clamp[T float32 | float64](x, lo, hi T) T {
 	if x > hi {
 		return hi
 	}

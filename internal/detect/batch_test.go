@@ -136,19 +136,3 @@ func TestTheTableIsAMap(t *testing.T) {
 		}
 	}
 }
-
-// what word leaves out changes nothing.
-func TestARateAtRestStays(t *testing.T) {
-	next := func(rate uint16) uint16 {
-		r := float32(rate) / rateOne
-		return uint16(rateOne*(r+float32(leastLearn)*(0-r)) + .5)
-	}
-	for rate := range uint16(rateRest + 1) {
-		if next(rate) != rate {
-			t.Errorf("%d becomes %d", rate, next(rate))
-		}
-	}
-	if next(rateRest+2) == rateRest+2 {
-		t.Errorf("%d could be left out too", rateRest+2)
-	}
-}

@@ -5,7 +5,10 @@ import (
 )
 
 // maxAbs is the largest magnitude that is judged; larger values count as this.
-const maxAbs = 1e30
+const maxAbs = 1e18
+
+// maxSquare is the largest mean square of residuals.
+const maxSquare = 16 * maxAbs * maxAbs
 
 // Limits that a member's score must reach at least, in units of the scale
 // (shape: of its calibrated score).
@@ -68,23 +71,22 @@ type Scores struct {
 type Detector struct {
 	// What nearly every point needs comes first, packed: memory, not
 	// arithmetic, is what a hundred thousand series cost.
-	opt    *Options
-	shape  *shape // nil during the warm-up
-	t      int64  // Unix ms of the last point
-	clock  blockClock
-	run    run
-	pace   pace
-	z      [4]float32
-	slow   float32
-	alarm  alarm
-	cal    [memCount]calibrator
-	ratio  ratio
-	warm   []float32 // points of the warm-up, nil afterwards
-	level  episode   // of the residual
-	form   episode   // of the shape
-	base   baseline
-	rings  [memCount]ring
-	seenUp bool
+	opt   *Options
+	shape *shape // nil during the warm-up
+	t     int64  // Unix ms of the last point
+	clock blockClock
+	run   run
+	pace  pace
+	z     [4]float32
+	slow  float32
+	alarm alarm
+	cal   [memCount]calibrator
+	ratio ratio
+	warm  []float32 // points of the warm-up, nil afterwards
+	level episode   // of the residual
+	form  episode   // of the shape
+	base  baseline
+	rings [memCount]ring
 }
 
 // run is the present stretch of points on one side of the band.
@@ -132,7 +134,7 @@ func (d *Detector) step(t int64, v float64, m *moment, s *Scores) bool {
 		return false
 	}
 	v = clamp(v, -maxAbs, maxAbs)
-	dt := d.arrive(t)
+	dt, regular := d.arrive(t)
 	d.t = t
 	if d.opt.up {
 		*s = d.stepUp(t, v)
@@ -141,7 +143,7 @@ func (d *Detector) step(t int64, v float64, m *moment, s *Scores) bool {
 	n := int(d.base.n)
 	var r residual
 	m.at(t, dt)
-	d.base.step(m, v, d.opt.floor, d.level.kind == epLevel, &r)
+	d.base.step(m, v, d.opt.floor, d.level.kind == epLevel, regular, &r)
 	s.Expected, s.Scale, s.Z, s.Spike = r.mean, r.scale, r.z, r.jump
 	s.Shape, s.Alarm = d.stepShape(n, &r)
 	d.test(t, s)

@@ -29,7 +29,6 @@ type episode struct {
 	onset  int64   // Unix ms of the first deviating point
 	seen   int64   // of the last deviating point
 	size   float32 // largest score of the level test (spike: of z)
-	ratio  float32 // largest score over its limit
 	score  float32 // of the member that spoke, at its height
 	points uint16  // deviating points, saturating
 	kind   epKind
@@ -140,7 +139,6 @@ func (d *Detector) growLevel(t int64, e *episode, lv, slow, z float32) {
 // measure keeps the episode's largest scores.
 func (d *Detector) measure(e *episode, lv, slow, z float32) {
 	e.size = max(e.size, lv)
-	e.ratio = max(e.ratio, lv/d.cal[memLevel].limit, slow/d.cal[memSlow].limit)
 	if e.kind == epSpike {
 		e.size = max(e.size, z)
 	}
@@ -198,7 +196,6 @@ func (d *Detector) stepUp(t int64, v float64) Scores {
 	}
 	s := Scores{Expected: 1, Scale: .1}
 	if v >= .5 {
-		d.seenUp = true
 		if e.kind != epNone {
 			e.ended = endCalm
 		}

@@ -25,8 +25,8 @@ func (d *Detector) band(t int64) ops.Band {
 	mean, _, _ := b.expect(bin, pos)
 	dt, w := float64(d.pace.every), clamp(float64(d.cal[memLevel].limit), bandWidth, 1.7*bandWidth)
 	out := ops.Band{T: t, Expected: mean + b.offset}
-	out.Low = out.Expected - w*b.scale(false, mean, dt, d.opt.floor)
-	out.High = out.Expected + w*b.scale(true, mean, dt, d.opt.floor)
+	out.Low = out.Expected - w*b.scale(0, mean, dt, d.opt.floor)
+	out.High = out.Expected + w*b.scale(1, mean, dt, d.opt.floor)
 	if !b.negative {
 		out.Low = max(0, out.Low)
 	}
@@ -109,7 +109,7 @@ func (d *Detector) explain() Explanation {
 		LevelLimit:   float64(d.cal[memLevel].limit), SpikeLimit: float64(d.cal[memSpike].limit),
 		ShapeLimit: float64(d.cal[memShape].limit),
 		Expected:   band.Expected, Low: band.Low, High: band.High,
-		Scale: b.scale(true, mean, float64(d.pace.every), d.opt.floor), Z: float64(d.z[0]),
+		Scale: b.scale(1, mean, float64(d.pace.every), d.opt.floor), Z: float64(d.z[0]),
 	}
 	if d.pace.judged() {
 		x.SilentAfter = d.pace.limit()

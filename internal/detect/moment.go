@@ -10,9 +10,8 @@ type moment struct {
 	weekend bool
 	known   bool // t is not just the zero value
 
-	dt                                   float64 // seconds
-	scale, compare, level, profile, fast float64 // rates of learning
-	share                                float32
+	dt                                          float64 // seconds
+	scale, share, compare, level, profile, fast float32 // rates of learning
 }
 
 // at moves to time t (Unix ms), dt seconds after the last point of the series.
@@ -24,9 +23,10 @@ func (m *moment) at(t int64, dt float64) {
 	}
 	if dt != m.dt || !m.known {
 		m.dt = dt
-		m.scale, m.share = min(.1, dt/tauScale), min(.1, float32(dt/tauShare))
-		m.compare, m.level, m.profile = min(1, dt/tauCompare), min(1, dt/tauLevel), min(1, dt/tauProfile)
-		m.fast = min(.2, dt/tauFast)
+		rate := func(tau, most float64) float32 { return float32(min(most, dt/tau)) }
+		m.scale, m.share = rate(tauScale, .1), rate(tauShare, .1)
+		m.compare, m.level, m.profile = rate(tauCompare, 1), rate(tauLevel, 1), rate(tauProfile, 1)
+		m.fast = rate(tauFast, .2)
 	}
 	m.known = true
 }

@@ -59,7 +59,7 @@ func (p *pace) see(gap float64) (was float64, changed bool) {
 // happened three times.
 func (p *pace) keepLongest(gap float64) {
 	limit := p.limit()
-	p.longest *= float32(1 - smaller(gap, fadeGap/2)/fadeGap) // an exponential, for gaps that are short against it
+	p.fade(gap)
 	if p.gaps > 20 && gap > limit {
 		if p.silences++; p.silences < 3 {
 			return
@@ -82,13 +82,44 @@ func (p *pace) judged() bool {
 
 // arrive notes the interval before the point at t and returns it in seconds,
 // at most ten usual ones, so that a gap does not teach as if it were data.
-func (d *Detector) arrive(t int64) float64 {
+// regular says that it is about the usual one.
+func (d *Detector) arrive(t int64) (dt float64, regular bool) {
 	if d.base.n == 0 {
-		return 0
+		return 0, false
 	}
 	gap := float64(t-d.t) / 1000
+	if d.pace.steady(gap) {
+		return gap, true
+	}
 	if was, changed := d.pace.see(gap); changed && d.base.n > oddRun {
 		d.base.interval(was, float64(d.pace.every))
 	}
-	return smaller(gap, 10*float64(d.pace.every))
+	every := float64(d.pace.every)
+	return smaller(gap, 10*every), gap < every*1.05 && gap > every*.95
+}
+
+// steady takes an interval that is exactly the usual one, and reports whether
+// it was: most are, and then there is little to learn.
+func (p *pace) steady(gap float64) bool {
+	if float32(gap) != p.every || p.every == 0 {
+		return false
+	}
+	if p.gaps < math.MaxUint16 {
+		p.gaps++
+	}
+	p.odd = 0
+	if p.irregular > 0 {
+		p.irregular -= larger(1/float32(p.gaps), .01) * p.irregular
+	}
+	if p.longest != p.every {
+		p.fade(gap)
+		p.longest = larger(p.every, p.longest)
+	}
+	return true
+}
+
+// fade lets the largest gap count less as time passes: an exponential, for
+// gaps that are short against it.
+func (p *pace) fade(gap float64) {
+	p.longest *= float32(1 - smaller(gap, fadeGap/2)/fadeGap)
 }

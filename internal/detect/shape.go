@@ -2,6 +2,7 @@ package detect
 
 import (
 	"math"
+	"math/bits"
 
 	"github.com/norn-aiops/norn/internal/stats"
 )
@@ -33,7 +34,7 @@ type shape struct {
 	grams8 [4][5]uint8 // last symbols of the 8-level alphabet, newest first
 	gram16 [4][3]uint8
 	rate   [4][8]uint16 // how often a stream's n-gram of each order is unseen, in 1/65535
-	ext    stats.UnitHistogram
+	ext    stats.UnitMedian
 	filter [filterBits / 32]uint32
 }
 
@@ -42,7 +43,6 @@ const (
 	fillLimit   = filterBits * 6 / 10
 	rateOne     = math.MaxUint16
 	leastLearn  = 1. / 50 // least rate of learning a rate
-	rateRest    = 24      // to which a rate falls at most when nothing is new, by rounding
 	shapeBlocks = 70      // blocks in the warm-up
 	ratioWeight = .2      // of the residual ratio in the score
 	nearMean    = .03     // an extreme this near to the mean counts as the mean
@@ -69,12 +69,22 @@ func newShape(warm []float32, offset float64) *shape {
 		s.low = -float32(math.Min(1, abs/float64(s.width)))
 	}
 	s.fade = float32(math.Exp(-1 / (2 * float64(s.size))))
+	s.derive()
 	for i := range s.rate {
 		for j := range s.rate[i] {
 			s.rate[i][j] = rateOne / 2
 		}
 	}
 	return s
+}
+
+// derive works out what follows from other fields.
+func (s *shape) derive() {
+	s.ext.Recount()
+	s.fill = 0
+	for _, w := range s.filter {
+		s.fill += uint16(bits.OnesCount32(w))
+	}
 }
 
 // warp maps a value to [0, 1]: linear over the range of the warm-up, then
@@ -118,8 +128,10 @@ func (s *shape) block(mean float32) float32 {
 	}
 	s.ext.Add(ext)
 	med := s.ext.Median()
-	total := s.stream(0, mean, 0) + s.stream(1, chomp(mean, med), .5) +
-		s.stream(2, ext, 0) + s.stream(3, chomp(ext, med), .5)
+	learn := int(larger(1/float32(int(s.blocks)+2), leastLearn)*(1<<16) + .5)
+	total := s.stream(0, mean, 0, learn) + s.stream(1, chomp(mean, med), .5, learn) +
+		s.stream(2, ext, 0, learn) + s.stream(3, chomp(ext, med), .5, learn)
+	s.forget()
 	if s.blocks < math.MaxUint16 {
 		s.blocks++
 	}
@@ -135,58 +147,59 @@ func chomp(v, med float32) float32 {
 
 // stream adds a value to stream i in both alphabets and returns the sum of
 // their novelties (each 0..1).
-func (s *shape) stream(i int, v, round float32) float32 {
+func (s *shape) stream(i int, v, round float32, learn int) float32 {
 	w8, w16 := &s.grams8[i], &s.gram16[i]
 	copy(w8[1:], w8[:4])
 	w8[0] = uint8(8*v + round)
 	copy(w16[1:], w16[:2])
 	w16[0] = uint8(16*v + round)
-	return s.word(w8[:], uint32(2*i), s.rate[i][:5]) + s.word(w16[:], uint32(2*i+1), s.rate[i][5:])
+	return s.word(w8[:], uint32(2*i), s.rate[i][:5], learn) + s.word(w16[:], uint32(2*i+1), s.rate[i][5:], learn)
 }
 
 // word looks up the n-grams of all orders that end in the newest symbol, marks
 // them as seen, and returns sum over unseen orders of log(rate)/log(.01),
-// divided by the number of orders.
-func (s *shape) word(symbols []uint8, key uint32, rate []uint16) float32 {
+// divided by the number of orders. learn is the rate's own rate of learning, in
+// 1/65536.
+func (s *shape) word(symbols []uint8, key uint32, rate []uint16, learn int) float32 {
 	h := mix(0x9e3779b9, key)
-	learn := larger(1/float32(int(s.blocks)+2), leastLearn)
+	blocks := int(s.blocks)
+	rate = rate[:len(symbols)]
 	var un float32
-	for q := range symbols {
-		h = mix(h, uint32(symbols[q])+1)
-		isNew := q <= int(s.blocks) && s.mark(mix(h, uint32(77+q))%filterBits)
-		if !isNew && rate[q] <= rateRest && learn == leastLearn {
-			continue // would stay as it is
+	for q, symbol := range symbols {
+		h = mix(h, uint32(symbol)+1)
+		r, seen := int(rate[q]), 0
+		if q <= blocks && s.mark(mix(h, uint32(77+q))%filterBits) {
+			seen = rateOne
+			un += smaller(1, (stats.FastLog2(float32(max(r, rateOne/100)))-16)*(1/-6.643856))
 		}
-		unseen, r := float32(0), float32(rate[q])/rateOne
-		if isNew {
-			unseen = 1
-			un += smaller(1, stats.FastLog2(larger(r, .01))*(1/-6.643856))
-		}
-		rate[q] = uint16(rateOne*(r+learn*(unseen-r)) + .5)
+		rate[q] = uint16(r + ((seen-r)*learn+1<<15)>>16)
 	}
-	if int(s.blocks) < len(symbols) {
+	if blocks < len(symbols) {
 		return 0
 	}
 	return un / float32(len(symbols))
 }
 
-// mark sets a bit and reports whether it was unset. When the filter is too
-// full it clears random bits.
+// mark sets a bit and reports whether it was unset.
 func (s *shape) mark(b uint32) bool {
-	if s.filter[b/32]>>(b%32)&1 == 1 {
+	w := &s.filter[b/32]
+	if *w>>(b%32)&1 == 1 {
 		return false
 	}
-	s.filter[b/32] |= 1 << (b % 32)
+	*w |= 1 << (b % 32)
 	s.fill++
+	return true
+}
+
+// forget clears random bits while the filter is too full.
+func (s *shape) forget() {
 	for s.fill > fillLimit {
 		s.rng = s.rng*1664525 + 1013904223
 		c := s.rng >> 8 % filterBits
-		if s.filter[c/32]>>(c%32)&1 == 1 {
-			s.filter[c/32] &^= 1 << (c % 32)
-			s.fill--
-		}
+		w := &s.filter[c/32]
+		s.fill -= uint16(*w >> (c % 32) & 1)
+		*w &^= 1 << (c % 32)
 	}
-	return true
 }
 
 // mix is one step of a multiplicative hash (constants of MurmurHash3's

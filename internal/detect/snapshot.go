@@ -16,7 +16,7 @@ import (
 // of series, the time at which the feed came back, and their CRC.
 const (
 	snapshotMagic   = "NORNDET"
-	snapshotVersion = 1
+	snapshotVersion = 2
 	maxFrame        = 1 << 20
 )
 

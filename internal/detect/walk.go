@@ -2,7 +2,6 @@ package detect
 
 import (
 	"encoding/json"
-	"math/bits"
 
 	"github.com/prometheus/prometheus/model/labels"
 
@@ -126,15 +125,17 @@ func (d *Detector) walk(c *codec) {
 	d.run.walk(c)
 	d.level.walk(c)
 	d.form.walk(c)
-	c.flag(&d.seenUp)
 }
 
 func (b *baseline) walk(c *codec) {
 	c.f64(&b.offset)
 	c.f32(&b.level, &b.shift, &b.other, &b.fast, &b.last, &b.errLevel, &b.errDay, &b.compared,
-		&b.up, &b.down, &b.share, &b.step1, &b.granule)
-	c.u16(&b.nUp)
-	c.u16(&b.nDown)
+		&b.square[0], &b.square[1], &b.share, &b.step2, &b.granule)
+	h := &b.hold
+	c.f32(&h.scale[0], &h.scale[1], &h.cut[0], &h.cut[1], &h.spread, &h.leap, &h.widest)
+	c.flag(&h.stale)
+	c.u16(&b.seen[0])
+	c.u16(&b.seen[1])
 	c.u32(&b.n)
 	for i := range b.bins {
 		c.f32(&b.bins[i])
@@ -145,7 +146,8 @@ func (b *baseline) walk(c *codec) {
 		c.flag(f)
 	}
 	c.u8(&b.settle)
-	c.check(b.bin < dayBins && b.up >= 0 && b.down >= 0 && b.share >= 0 && b.share <= 1 && b.step1 >= 0 && b.granule >= 0 && b.compared >= 0)
+	c.check(b.bin < dayBins && b.square[0] >= 0 && b.square[1] >= 0 && b.share >= 0 && b.share <= 1 && b.step2 >= 0 && b.granule >= 0 && b.compared >= 0)
+	c.check(h.scale[0] >= 0 && h.scale[1] >= 0)
 }
 
 func (r *ratio) walk(c *codec) {
@@ -168,8 +170,8 @@ func (s *shape) walk(c *codec) {
 		c.u32(&s.filter[i])
 	}
 	c.u32(&s.rng)
-	for i := range s.ext {
-		c.u8(&s.ext[i])
+	for i := range s.ext.UnitHistogram {
+		c.u8(&s.ext.UnitHistogram[i])
 	}
 	for i := range s.rate {
 		for j := range s.grams8[i] {
@@ -187,10 +189,7 @@ func (s *shape) walk(c *codec) {
 	c.u16(&s.in)
 	c.f32(&s.base, &s.width, &s.low, &s.fade, &s.sum, &s.hi, &s.lo, &s.now)
 	c.check(s.size > 0 && s.in < s.size && s.width > 0 && s.low <= 0 && s.low >= -1 && s.fade >= 0 && s.fade <= 1)
-	s.fill = 0
-	for _, w := range s.filter {
-		s.fill += uint16(bits.OnesCount32(w))
-	}
+	s.derive()
 }
 
 func (k *calibrator) walk(c *codec) {
@@ -231,6 +230,6 @@ func (e *episode) walk(c *codec) {
 	c.u16(&e.points)
 	c.i64(&e.onset)
 	c.i64(&e.seen)
-	c.f32(&e.size, &e.ratio, &e.score)
+	c.f32(&e.size, &e.score)
 	c.check(e.kind <= epDown && e.ended <= endStale && e.member < memCount)
 }
