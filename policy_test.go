@@ -79,6 +79,7 @@ func layers() map[string]entry {
 		"internal/api":           in(flow),
 		"internal/pipeline":      in(flow),
 		"internal/bench/csvdata": in(flow),
+		"internal/bench/detect":  in(flow),
 		"internal/bench/events":  in(flow, "internal/bench/csvdata"),
 		"internal/bench/ingest":  in(flow, "internal/pipeline"),
 		"internal/bench/loghub":  in(flow),
