@@ -3,7 +3,7 @@ package detect
 import "unsafe"
 
 // prefetchState asks the processor to fetch what every point of a series
-// needs: seven cache lines from p. It does not wait, and p may be anything.
+// needs: eight cache lines from p. It does not wait, and p may be anything.
 //
 //go:noescape
 func prefetchState(p unsafe.Pointer)

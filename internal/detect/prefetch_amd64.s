@@ -10,6 +10,7 @@ TEXT ·prefetchState(SB), NOSPLIT, $0-8
 	PREFETCHNTA 256(AX)
 	PREFETCHNTA 320(AX)
 	PREFETCHNTA 384(AX)
+	PREFETCHNTA 448(AX)
 	RET
 
 // func prefetchLine(p unsafe.Pointer)
