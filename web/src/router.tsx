@@ -8,7 +8,7 @@ import { readSpan, type SpanSearch } from "./state/span";
 const text = (v: unknown): string | undefined => (typeof v === "string" && v !== "" ? v : typeof v === "number" ? String(v) : undefined);
 
 export interface ExploreSearch extends SpanSearch {
-  tab?: "logs" | "patterns" | "trace" | undefined;
+  tab?: "logs" | "patterns" | "traces" | "trace" | undefined;
   q?: string | undefined;
   entity?: string | undefined;
   signal?: string | undefined;
@@ -16,6 +16,9 @@ export interface ExploreSearch extends SpanSearch {
   expr?: string | undefined;
   query?: string | undefined;
   trace?: string | undefined;
+  service?: string | undefined;
+  slower?: string | undefined; // milliseconds
+  failed?: string | undefined; // "1"
 }
 
 export interface IncidentsSearch {
@@ -23,7 +26,7 @@ export interface IncidentsSearch {
   q?: string | undefined;
 }
 
-const root = createRootRoute({ component: Shell, notFoundComponent: NotFound, errorComponent: ({ error }) => <ErrorNotice error={error instanceof Error ? error : new Error(String(error))} retry={() => location.reload()} /> });
+const root = createRootRoute({ component: Shell, notFoundComponent: NotFound, errorComponent: ({ error }) => <ErrorNotice what="this page" error={error instanceof Error ? error : new Error(String(error))} retry={() => location.reload()} /> });
 
 const now = createRoute({ getParentRoute: () => root, path: "/", component: NowPage });
 
@@ -49,9 +52,9 @@ const explore = createRoute({
     const tab = s["tab"];
     return {
       ...readSpan(s),
-      tab: tab === "logs" || tab === "patterns" || tab === "trace" ? tab : undefined,
+      tab: tab === "logs" || tab === "patterns" || tab === "traces" || tab === "trace" ? tab : undefined,
       q: text(s["q"]), entity: text(s["entity"]), signal: text(s["signal"]), series: text(s["series"]), expr: text(s["expr"]),
-      query: text(s["query"]), trace: text(s["trace"]),
+      query: text(s["query"]), trace: text(s["trace"]), service: text(s["service"]), slower: text(s["slower"]), failed: text(s["failed"]),
     };
   },
 });

@@ -7,6 +7,7 @@ export type Schemas = components["schemas"];
 export type Incident = Schemas["Incident"];
 export type Summary = Schemas["Summary"];
 export type Cause = Schemas["Cause"];
+export type Evidence = Schemas["Evidence"];
 export type Anomaly = Schemas["Anomaly"];
 export type Service = Schemas["Service"];
 export type Status = Schemas["Status"];
@@ -16,6 +17,9 @@ export type Change = Schemas["Change"];
 export type TimelineEvent = Schemas["Event"];
 export type StreamEvent = Schemas["StreamEvent"];
 export type Entity = Schemas["Entity"];
+export type LogLine = Schemas["LogLine"];
+export type Pattern = Schemas["Pattern"];
+export type Span = Schemas["Span"];
 
 type WithMethod<M extends string> = { [P in keyof paths]: paths[P] extends { [K in M]: object } ? P : never }[keyof paths];
 type Op<P extends keyof paths, M extends "get" | "post"> = paths[P] extends { [K in M]: infer O } ? O : never;

@@ -99,6 +99,21 @@ export const patternsQuery = (entity: string, span: Span) =>
     placeholderData: keepPreviousData,
   });
 
+export interface TraceSearch {
+  service?: string | undefined;
+  min_duration_seconds?: number | undefined;
+  only_errors?: boolean | undefined;
+  limit: number;
+}
+
+export const tracesQuery = (search: TraceSearch, span: Span) =>
+  queryOptions({
+    queryKey: ["traces", search, span.from, span.to],
+    queryFn: ({ signal }) => get("/api/v1/traces", { query: { ...search, ...span } }, signal),
+    placeholderData: keepPreviousData,
+    retry: false,
+  });
+
 export const traceQuery = (id: string) =>
   queryOptions({
     queryKey: ["trace", id],

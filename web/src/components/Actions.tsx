@@ -85,7 +85,7 @@ export function Actions({ incident }: { incident: Incident }) {
           {copied ? "Copied" : ""}
         </span>
       </form>
-      {act.error ? <ErrorNotice error={act.error} /> : null}
+      {act.error ? <ErrorNotice verb={act.variables === "comment" ? "add" : act.variables} what={act.variables === "comment" ? "the comment" : "this incident"} error={act.error} /> : null}
     </div>
   );
 }

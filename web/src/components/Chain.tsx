@@ -4,7 +4,7 @@ import { useElementSize } from "@mantine/hooks";
 import { useMemo } from "react";
 import type { Incident } from "../api/client";
 import { layoutChain, type ChainEdge, type ChainNode, type ChainOptions } from "../lib/chain";
-import { duration, middle, percent } from "../lib/format";
+import { duration, lines, middle, percent } from "../lib/format";
 
 const signalWords: Record<string, string> = {
   latency: "latency", errors: "errors", traffic: "traffic", saturation: "saturation", network: "network", logs: "logs", up: "down", other: "other",
@@ -56,9 +56,10 @@ function Node({ node, o, incident, first, onPick }: NodeProps) {
   const cause = node.cause >= 0 ? incident.causes?.[node.cause] : undefined;
   const chars = Math.floor((o.nodeW - 22) / 7.3);
   const users = node.role === "users";
+  const small = Math.floor((o.nodeW - 20) / 5.9);
   const late = cause && cause.onset_unix_ms > first ? `+${duration(cause.onset_unix_ms - first)}` : "first sign";
   const sub = users ? incident.impact_text || "impact unknown" : `${signalWords[cause?.signal ?? "other"] ?? cause?.signal} · ${late}`;
-  const role = users ? "FELT BY" : `${node.role.toUpperCase()}${node.role === "root" && cause ? ` ${percent(cause.probability)}` : ""}${cause?.inferred ? " · INFERRED" : ""}`;
+  const role = users ? "FELT BY USERS" : `${node.role.toUpperCase()}${node.role === "root" && cause ? ` ${percent(cause.probability)}` : ""}${cause?.inferred ? " · INFERRED" : ""}`;
   const kind = !users && node.entity.kind !== "service" ? node.entity.kind : "";
   const pick = users ? {} : { tabIndex: 0, role: "button", onClick: () => onPick(node.key), onKeyDown: (e: React.KeyboardEvent) => e.key === "Enter" && onPick(node.key) };
   return (
@@ -69,12 +70,22 @@ function Node({ node, o, incident, first, onPick }: NodeProps) {
         {role}
         {kind ? <tspan className="sub"> {kind}</tspan> : null}
       </text>
-      <text x="11" y="35" fontSize="13" fontWeight="600">
-        {middle(node.entity.name, chars)}
-      </text>
-      <text className="sub" x="11" y="52">
-        {middle(sub, Math.floor((o.nodeW - 20) / 5.9))}
-      </text>
+      {users ? (
+        lines(sub, small, 2).map((line, i) => (
+          <text key={i} className="felt" x="11" y={35 + i * 15}>
+            {line}
+          </text>
+        ))
+      ) : (
+        <>
+          <text x="11" y="35" fontSize="13" fontWeight="600">
+            {middle(node.entity.name, chars)}
+          </text>
+          <text className="sub" x="11" y="52">
+            {middle(sub, small)}
+          </text>
+        </>
+      )}
     </g>
   );
 }

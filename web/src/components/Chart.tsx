@@ -173,7 +173,7 @@ export default function Chart(p: ChartProps) {
     const sync = syncKey ? { sync: { key: syncKey, setSeries: false, scales: ["x", null] as [string, null] } } : {};
     const u = new uPlot(
       {
-        width: Math.max(80, el.clientWidth), height, legend: { show: false }, padding: [8, 8, 0, 0],
+        width: Math.max(80, el.clientWidth), height, legend: { show: false }, padding: [8, 18, 0, 0],
         cursor: { drag: { x: canZoom, y: false, setScale: false }, y: false, points: { size: 7 }, ...sync },
         scales: {
           x: { time: true, range: () => [latest.current.from / 1000, latest.current.to / 1000] },

@@ -4,20 +4,38 @@
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { Fragment, useState } from "react";
-import type { Anomaly, Incident, TimelineEvent } from "../api/client";
+import type { Anomaly, Evidence, Incident, TimelineEvent } from "../api/client";
 import { whyQuery } from "../api/queries";
 import { keyOf } from "../lib/chain";
+import { labelsOf, seriesName } from "../lib/names";
 import { percent, value } from "../lib/format";
-import { EntityName, Glyph, Meter, Time, type Tone } from "./bits";
+import { EntityName, ErrorNotice, Glyph, Meter, Time, type Tone } from "./bits";
 
+const roleOrder: Record<string, number> = { root: 0, intermediate: 1, symptom: 2, bystander: 3 };
 const roleTone: Record<string, Tone> = { root: "bad", intermediate: "warn", symptom: "dim", bystander: "dim" };
+
+/** The watched series behind a fact where there is one (it has a band), else its expression. */
+function target(incident: Incident, e: Evidence): { series: string } | { expr: string } {
+  const id = incident.anomalies?.find((a) => a.id === e.anomaly_id)?.series_id;
+  return id && id !== "0" ? { series: id } : { expr: e.expr ?? "" };
+}
+
+/** The series of an anomaly in words. */
+function Name({ a }: { a: Anomaly }) {
+  const n = seriesName(a.series, labelsOf(a.expr ?? ""));
+  return (
+    <span title={a.series}>
+      {n.what} {n.which}
+    </span>
+  );
+}
 
 export function EvidenceList({ incident, now, focus, clear }: { incident: Incident; now: number; focus: string; clear: () => void }) {
   const [all, setAll] = useState(false);
   const rows = (incident.causes ?? [])
     .flatMap((c) => (c.evidence ?? []).map((e) => ({ e, role: c.role, key: keyOf(c.entity) })))
     .filter((r) => !focus || r.key === focus || keyOf(r.e.entity) === focus)
-    .sort((a, b) => b.e.weight - a.e.weight);
+    .sort((a, b) => (roleOrder[a.role] ?? 9) - (roleOrder[b.role] ?? 9) || b.e.weight - a.e.weight);
   const cause = focus ? incident.causes?.find((c) => keyOf(c.entity) === focus) : undefined;
   const shown = all ? rows : rows.slice(0, 10);
   return (
@@ -50,7 +68,7 @@ export function EvidenceList({ incident, now, focus, clear }: { incident: Incide
                 {e.onset_unix_ms ? <Time at={e.onset_unix_ms} now={now} seconds /> : null}
                 {e.z ? <span title="Robust distance from usual, in units of the usual noise">z {e.z.toFixed(1)}</span> : null}
                 {e.expr ? (
-                  <Link to="/explore" search={{ expr: e.expr, from: String(incident.onset_unix_ms - 1_800_000), to: incident.resolved_unix_ms ? String(incident.resolved_unix_ms + 600_000) : undefined }}>
+                  <Link to="/explore" search={{ ...target(incident, e), from: String(incident.onset_unix_ms - 1_800_000), to: incident.resolved_unix_ms ? String(incident.resolved_unix_ms + 600_000) : undefined }}>
                     explore
                   </Link>
                 ) : null}
@@ -71,9 +89,9 @@ export function EvidenceList({ incident, now, focus, clear }: { incident: Incide
 function Why({ incident, anomaly }: { incident: string; anomaly: string }) {
   const q = useQuery(whyQuery(incident, anomaly));
   if (q.isPending) return <span className="dim">…</span>;
-  if (!q.data) return <span className="tone-bad">{q.error?.message}</span>;
+  if (!q.data) return <ErrorNotice what="the reasons" error={q.error ?? new Error("no answer")} retry={() => void q.refetch()} />;
   return (
-    <div className="stack" style={{ gap: 4 }}>
+    <div className="stack why" style={{ gap: 4 }}>
       <span>{q.data.sentence}</span>
       {(q.data.reasons ?? []).map((r, i) => (
         <div className="row wrap" key={i}>
@@ -98,7 +116,7 @@ export function Deviations({ incident, now }: { incident: Incident; now: number 
           Everything that deviates<span className="count">{list.length}, by first sign</span>
         </h2>
       </header>
-      <div style={{ overflowX: "auto", position: "relative" }}>
+      <div className="scrollx" tabIndex={0} role="region" aria-label="Everything that deviates">
         <table className="table">
           <thead>
             <tr>
@@ -121,8 +139,9 @@ export function Deviations({ incident, now }: { incident: Incident; now: number 
                   <td style={{ minWidth: 150 }}>
                     <EntityName entity={a.entity} />
                     {a.peer.name ? <span className="faint"> → {a.peer.name}</span> : null}
+                    {a.instance.name && a.instance.name !== a.entity.name ? <span className="faint"> {a.instance.name}</span> : null}
                     <div className="dim wrap-anywhere" style={{ fontSize: "0.76rem" }}>
-                      {a.series} · {a.kind.replace("_", " ")}
+                      <Name a={a} /> · {a.kind.replace("_", " ")}
                       {a.ended_unix_ms ? " · ended" : ""}
                       {a.source !== "norn" ? ` · from ${a.source}` : ""}
                       {a.text ? <div className="mono">{a.text}</div> : null}
@@ -159,8 +178,31 @@ export function Deviations({ incident, now }: { incident: Incident; now: number 
 
 const eventTone: Record<string, Tone> = { opened: "bad", anomaly: "warn", alert: "warn", cause: "bad", resolved: "good", acknowledged: "good", merged: "quiet", change: "quiet" };
 
+/** Signs that come together are one line: a person reads names, not sixty metrics. */
+function foldSigns(newestFirst: TimelineEvent[]): TimelineEvent[] {
+  const out: TimelineEvent[] = [];
+  let run: TimelineEvent[] = [];
+  const close = () => {
+    if (run.length < 3) out.push(...run);
+    else {
+      const names = [...new Set(run.map((e) => e.entity.name).filter(Boolean))];
+      const text = `${run.length} signs at ${names.slice(0, 4).join(", ")}${names.length > 4 ? ` and ${names.length - 4} more` : ""}`;
+      out.push({ ...run.at(-1)!, entity: { kind: "", name: "" }, text });
+    }
+    run = [];
+  };
+  for (const e of newestFirst) {
+    const fits = e.kind === "anomaly" && (run.length === 0 || run[0]!.time_unix_ms - e.time_unix_ms < 60_000);
+    if (!fits) close();
+    if (e.kind === "anomaly") run.push(e);
+    else out.push(e);
+  }
+  close();
+  return out;
+}
+
 export function Timeline({ incident, now }: { incident: Incident; now: number }) {
-  const list: TimelineEvent[] = [...(incident.timeline ?? [])].sort((a, b) => b.time_unix_ms - a.time_unix_ms);
+  const list = foldSigns([...(incident.timeline ?? [])].sort((a, b) => b.time_unix_ms - a.time_unix_ms));
   return (
     <section className="card" aria-labelledby="tl-h">
       <header>
@@ -177,7 +219,8 @@ export function Timeline({ incident, now }: { incident: Incident; now: number })
               <Glyph tone={eventTone[e.kind] ?? "dim"} />
             </span>
             <span className="wrap-anywhere">
-              <span className="dim">{e.kind} </span>
+              {e.text.startsWith(e.kind) ? null : <span className="dim">{e.kind} </span>}
+              {e.entity.name && !e.text.includes(e.entity.name) ? <b>{e.entity.name}: </b> : null}
               {e.text}
             </span>
           </li>

@@ -8,6 +8,7 @@ import type { Anomaly, Entity } from "../api/client";
 import { exprQuery, seriesDataQuery, type Span } from "../api/queries";
 import type { BandColumns, Columns, Episode } from "../lib/curve";
 import { value } from "../lib/format";
+import { labelsOf, seriesName } from "../lib/names";
 import { EntityName } from "./bits";
 import type { ChartMarker } from "./Chart";
 
@@ -26,6 +27,7 @@ interface Common {
 
 interface CardProps extends Common {
   name: string;
+  labels: Record<string, string>;
   entity: Entity;
   peer?: Entity | undefined;
   instance?: Entity | undefined;
@@ -57,30 +59,35 @@ function Card(p: CardProps) {
   const [hover, setHover] = useState("");
   const height = p.height ?? 150;
   const says = summary(p);
+  const n = seriesName(p.name, p.labels);
   return (
     <figure className="chartcard" style={{ margin: 0 }}>
       <figcaption>
         <div className="chead">
           <EntityName entity={p.entity} kind={false} />
           {p.peer?.name ? <span className="faint ellipsis">→ {p.peer.name}</span> : null}
-          <span className="cname ellipsis dim" title={p.name} style={{ fontWeight: 400 }}>
-            {p.name}
+          <span className="cname dim wrap-anywhere" title={p.name}>
+            {n.what}
+            {n.which ? ` ${n.which}` : ""}
           </span>
-          {p.instance?.name ? <span className="faint ellipsis">{p.instance.name}</span> : null}
-          <span className="grow" />
-          {p.link}
+          {p.instance?.name && p.instance.name !== p.entity.name ? <span className="faint ellipsis">{p.instance.name}</span> : null}
+          <span className="clink">{p.link}</span>
         </div>
         <div className="readout">{p.values ? hover || says : "\u00a0"}</div>
       </figcaption>
       {p.error && !p.values ? (
         <div className="chartbox" style={{ height }}>
-          <div className="chartempty">{p.error.message}</div>
+          <div className="chartempty" role="alert">
+            <span>
+              Norn could not load this series. <span className="dim">{p.error.message}</span>
+            </span>
+          </div>
         </div>
       ) : p.values ? (
         <Suspense fallback={<div style={{ height }} />}>
           <Chart
             values={p.values} band={p.band} episodes={p.episodes ?? []} unit={p.unit} from={p.from} to={p.to} onset={p.onset} changes={p.changes ?? []}
-            height={height} syncKey={p.syncKey ?? ""} label={`${p.entity.name} ${p.name}: ${says}`} onZoom={p.onZoom} onHover={setHover}
+            height={height} syncKey={p.syncKey ?? ""} label={`${p.entity.name} ${n.what} ${n.which}: ${says}`} onZoom={p.onZoom} onHover={setHover}
           />
         </Suspense>
       ) : (
@@ -97,9 +104,9 @@ export function SeriesChart({ id, link = true, ...rest }: Common & { id: string;
   const s = q.data?.series;
   return (
     <Card
-      {...rest} name={s?.name ?? "…"} entity={s?.entity ?? { kind: "", name: "…" }} peer={s?.peer} instance={s?.instance} unit={s?.unit ?? ""}
+      {...rest} name={s?.name ?? "…"} labels={s?.labels ?? {}} entity={s?.entity ?? { kind: "", name: "…" }} peer={s?.peer} instance={s?.instance} unit={s?.unit ?? ""}
       values={q.data?.values} band={q.data?.band} episodes={q.data?.anomalies ?? []} error={q.error}
-      link={link ? <Link to="/explore" search={{ series: id, from: rest.span.from, to: rest.span.to }} className="faint nowrap" aria-label="Open in Explore">explore</Link> : null}
+      link={link ? <Link to="/explore" search={{ series: id, from: rest.span.from, to: rest.span.to }} className="nowrap" aria-label={`Explore ${s?.entity.name ?? ""} ${s?.name ?? ""}`}>explore</Link> : null}
     />
   );
 }
@@ -112,7 +119,7 @@ export function AnomalyChart({ anomaly: a, ...rest }: Common & { anomaly: Anomal
   if (!gone) return <SeriesChart id={a.series_id} {...rest} />;
   return (
     <Card
-      {...rest} name={a.series} entity={a.entity} peer={a.peer} instance={a.instance} unit={a.unit ?? ""}
+      {...rest} name={a.series} labels={labelsOf(a.expr ?? "")} entity={a.entity} peer={a.peer} instance={a.instance} unit={a.unit ?? ""}
       values={byExpr.data ? (byExpr.data.result[0]?.values ?? { t_unix_ms: [], v: [] }) : undefined} episodes={[a]} error={byExpr.error}
     />
   );
@@ -122,27 +129,27 @@ export function AnomalyChart({ anomaly: a, ...rest }: Common & { anomaly: Anomal
 export function ExprCharts({ expr, ...rest }: Common & { expr: string }) {
   const q = useQuery(exprQuery(expr, "", rest.span, points()));
   const none = { kind: "", name: "" };
-  if (!q.data) return <Card {...rest} name={expr} entity={none} unit="" values={undefined} error={q.error} />;
+  if (!q.data) return <Card {...rest} name={expr} labels={{}} entity={none} unit="" values={undefined} error={q.error} />;
   if (q.data.result.length === 0) return <div className="empty">The expression has no series in this time range.</div>;
   return (
     <>
       {q.data.total > 12 ? <div className="dim">{q.data.total} series; the first 12 are shown.</div> : null}
       {q.data.result.slice(0, 12).map((r, i) => {
-        const { __name__: name, entity, service_name, ...others } = r.labels as Record<string, string>;
-        const labels = Object.entries(others).map(([k, v]) => `${k}=${v}`).join(" ");
-        return <Card key={i} {...rest} name={[name, labels].filter(Boolean).join(" ") || expr} entity={{ kind: "", name: entity ?? service_name ?? "" }} unit="" values={r.values} error={null} />;
+        const l: Record<string, string> = r.labels;
+        const of = l["entity"] ?? l["service_name"] ?? l["instance"] ?? "";
+        return <Card key={i} {...rest} name={l["__name__"] ?? expr} labels={l} entity={{ kind: "", name: of.slice(of.indexOf("/") + 1) || "expression" }} unit="" values={r.values} error={null} />;
       })}
     </>
   );
 }
 
-export function ChartLegend() {
+export function ChartLegend({ onset = true }: { onset?: boolean }) {
   return (
     <div className="legend" aria-hidden="true">
       <span><svg width="18" height="8"><path d="M0 6 6 2l6 3 6-4" stroke="var(--curve)" fill="none" strokeWidth="1.5" /></svg>value</span>
       <span><svg width="18" height="10"><rect width="18" height="10" fill="var(--band)" /><path d="M0 5h18" stroke="var(--band-edge)" strokeDasharray="3 3" /></svg>expected</span>
       <span><svg width="10" height="10"><circle cx="5" cy="5" r="3" stroke="var(--bad)" fill="none" strokeWidth="1.5" /></svg>flagged</span>
-      <span><svg width="8" height="12"><path d="M4 0v12" stroke="var(--bad)" strokeWidth="1.5" /></svg>onset</span>
+      {onset ? <span><svg width="8" height="12"><path d="M4 0v12" stroke="var(--bad)" strokeWidth="1.5" /></svg>onset</span> : null}
       <span><svg width="12" height="12"><path d="M1 0h10L6 6Z" fill="var(--accent)" /><path d="M6 6v6" stroke="var(--accent)" strokeDasharray="2 2" /></svg>change</span>
     </div>
   );

@@ -6,7 +6,7 @@ import { useQuery } from "@tanstack/react-query";
 import { Link, Outlet, useNavigate } from "@tanstack/react-router";
 import { lazy, Suspense, useState } from "react";
 import { statusQuery } from "../api/queries";
-import { duration } from "../lib/format";
+import { clock, duration } from "../lib/format";
 import { useNow } from "../state/clock";
 import { useKeys } from "../state/keys";
 import { useLive } from "../state/live";
@@ -57,7 +57,7 @@ function Shortcuts({ opened, onClose }: { opened: boolean; onClose: () => void }
 }
 
 function LiveMark() {
-  const live = useLive();
+  const live = useLive().state;
   const now = useNow();
   const { data, error } = useQuery(statusQuery);
   const stalled = data?.feed.state === "stalled";
@@ -74,6 +74,20 @@ function LiveMark() {
       <Glyph tone={tone} />
       <span className={tone === "good" ? "desktop-only" : ""}>{word}</span>
     </span>
+  );
+}
+
+/** The stream broke: what is on the page may be old, and a person must know since when. */
+function LostBanner() {
+  const live = useLive();
+  if (live.state !== "lost") return null;
+  return (
+    <div className="notice warn lost" role="alert">
+      <Glyph tone="warn" size={14} />
+      <span>
+        No connection to Norn since {clock(live.since, Date.now(), true)}. What you see may be old; trying again.
+      </span>
+    </div>
   );
 }
 
@@ -138,6 +152,7 @@ export function Shell() {
         </button>
       </header>
       <main id="main" tabIndex={-1} style={{ outline: "none" }}>
+        <LostBanner />
         <Outlet />
       </main>
       {palette ? (

@@ -37,7 +37,7 @@ export function SpanPicker({ span, fallback, onChange }: { span: SpanSearch; fal
       </button>
       <Popover opened={open} onChange={setOpen} position="bottom-end" shadow="md" trapFocus>
         <Popover.Target>
-          <button type="button" className="searchbox num" style={{ minWidth: 0, width: "auto", color: "var(--text)" }} onClick={toggle} aria-expanded={open}>
+          <button type="button" className="btn num" onClick={toggle} aria-expanded={open}>
             {name}
           </button>
         </Popover.Target>

@@ -117,20 +117,34 @@ export function Fact({ value, label, title }: { value: ReactNode; label: string;
   );
 }
 
-export function ErrorNotice({ error, retry }: { error: Error; retry?: () => void }) {
+/** Says what could not be shown (or done), why, and offers to try again. */
+export function ErrorNotice({ what, error, retry, verb = "load" }: { what: string; error: Error; retry?: () => void; verb?: string }) {
   const missing = error instanceof ApiError && error.status === 404;
   return (
     <div className="notice bad" role="alert">
       <Glyph tone="bad" size={14} />
       <div className="grow wrap-anywhere">
-        <b>{missing ? "Not found" : "This could not be loaded"}</b>
+        <b>{missing ? `Not found: ${what}` : `Norn could not ${verb} ${what}`}</b>
         <div className="dim">{error.message}</div>
       </div>
       {retry && !missing ? (
-        <button type="button" className="searchbox" style={{ minWidth: 0, width: "auto", padding: "0 10px" }} onClick={retry}>
+        <button type="button" className="btn" onClick={retry}>
           Try again
         </button>
       ) : null}
+    </div>
+  );
+}
+
+/** What is on the page is old: renewing it failed. */
+export function Stale({ what, error, at, now }: { what: string; error: Error | null; at: number; now: number }) {
+  if (!error || !at) return null;
+  return (
+    <div className="notice warn" role="alert">
+      <Glyph tone="warn" size={14} />
+      <div className="grow wrap-anywhere">
+        Norn could not renew {what}; shown as of <Time at={at} now={now} seconds />. <span className="dim">{error.message}</span>
+      </div>
     </div>
   );
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { clock, compact, duration, fullTime, middle, number, percent, plural, value } from "./format";
+import { clock, compact, duration, fullTime, lines, middle, number, percent, plural, value } from "./format";
 
 describe("numbers", () => {
   it.each([
@@ -53,6 +53,11 @@ describe("names", () => {
     expect(s).toHaveLength(20);
     expect(s.endsWith("primary")).toBe(true);
     expect(middle("orders", 20)).toBe("orders");
+  });
+  it("breaks text into lines and says when there was more", () => {
+    expect(lines("Users see about 23 % of requests at frontend slow.", 27, 2)).toEqual(["Users see about 23 % of", "requests at frontend slow."]);
+    expect(lines("one two three four", 7, 2)).toEqual(["one two", "three…"]);
+    expect(lines("", 7, 2)).toEqual([]);
   });
   it("counts", () => expect([plural(1, "alert"), plural(1200000, "alert")]).toEqual(["1 alert", "1,200,000 alerts"]));
 });

@@ -132,6 +132,21 @@ export function middle(s: string, max: number): string {
   return `${s.slice(0, head)}…${s.slice(s.length - (keep - head))}`;
 }
 
+/** Breaks text into lines of at most max characters; the last one ends with … when there was more. */
+export function lines(s: string, max: number, most: number): string[] {
+  const out: string[] = [];
+  for (const word of s.split(/\s+/).filter(Boolean)) {
+    const at = out.length - 1;
+    if (at >= 0 && out[at]!.length + 1 + word.length <= max) out[at] += ` ${word}`;
+    else if (out.length < most) out.push(middle(word, max));
+    else {
+      out[at] = `${out[at]!.slice(0, max - 1)}…`;
+      break;
+    }
+  }
+  return out;
+}
+
 export function plural(n: number, one: string, many = `${one}s`): string {
   return `${group(n)} ${n === 1 ? one : many}`;
 }

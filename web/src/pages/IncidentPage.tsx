@@ -3,7 +3,7 @@ import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router"
 import { useEffect, useMemo, useState } from "react";
 import type { Anomaly, Incident } from "../api/client";
 import { incidentQuery } from "../api/queries";
-import { ErrorNotice, Ago, Loading, Meter, StateMark, Time } from "../components/bits";
+import { Ago, ErrorNotice, Loading, Meter, Stale, StateMark, Time } from "../components/bits";
 import { Chain } from "../components/Chain";
 import { Actions } from "../components/Actions";
 import { Deviations, EvidenceList, Timeline } from "../components/Evidence";
@@ -55,7 +55,7 @@ function Headline({ i, now }: { i: Incident; now: number }) {
             </>
           )}
         </span>
-        <Meter label="impact" share={i.impact} text={i.impact_text || percent(i.impact)} tone={i.impact >= 0.1 ? "bad" : "warn"} />
+        <Meter label="impact" share={i.impact} text={percent(i.impact)} tone={i.impact >= 0.1 ? "bad" : "warn"} />
         <Meter label="confidence" share={i.confidence} text={percent(i.confidence)} />
         <span className="dim">{plural(i.alerts, "signal")} folded in</span>
       </div>
@@ -133,7 +133,7 @@ function Charts({ i, now }: { i: Incident; now: number }) {
           </div>
           {list.length > firstCharts && !all ? (
             <div className="in" style={{ paddingTop: 0 }}>
-              <button type="button" className="searchbox" onClick={() => setAll(true)}>
+              <button type="button" className="btn" onClick={() => setAll(true)}>
                 Show {Math.min(60, list.length) - firstCharts} more
               </button>
             </div>
@@ -156,13 +156,14 @@ export function IncidentPage() {
     document.title = i ? `${i.title} · Norn` : "Incident · Norn";
   }, [i]);
   if (q.isPending) return <Loading lines={4} height={110} />;
-  if (!i) return <ErrorNotice error={q.error ?? new Error("no answer")} retry={() => void q.refetch()} />;
+  if (!i) return <ErrorNotice what="this incident" error={q.error ?? new Error("no answer")} retry={() => void q.refetch()} />;
   const pick = (key: string) => {
     setFocus((f) => (f === key ? "" : key));
     document.getElementById("evidence-h")?.scrollIntoView({ block: "nearest" });
   };
   return (
     <div className="page fade">
+      <Stale what="this incident" error={q.error} at={q.dataUpdatedAt} now={now} />
       <Headline i={i} now={now} />
       <Actions incident={i} />
       <div className="split">

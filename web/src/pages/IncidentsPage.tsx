@@ -3,7 +3,7 @@ import { useQuery } from "@tanstack/react-query";
 import { useNavigate, useSearch } from "@tanstack/react-router";
 import { useEffect } from "react";
 import { incidentsQuery } from "../api/queries";
-import { ErrorNotice, Loading } from "../components/bits";
+import { ErrorNotice, Loading, Stale } from "../components/bits";
 import { IncidentRow } from "../components/IncidentRow";
 import { useNow } from "../state/clock";
 import { useListKeys } from "../state/keys";
@@ -38,11 +38,12 @@ export function IncidentsPage() {
           <SegmentedControl size="xs" aria-label="State" value={state} data={filters} onChange={(v) => void navigate({ to: "/incidents", search: { state: v || undefined, q: words || undefined }, replace: true })} />
         </div>
       </div>
-      <section className="card">
+      <Stale what="the incidents" error={q.data ? q.error : null} at={q.dataUpdatedAt} now={now} />
+      <section className="card" aria-label="Incidents">
         {q.isPending ? (
           <div className="in"><Loading lines={5} height={56} /></div>
         ) : q.error && !q.data ? (
-          <div className="in"><ErrorNotice error={q.error} retry={() => void q.refetch()} /></div>
+          <div className="in"><ErrorNotice what="the incidents" error={q.error} retry={() => void q.refetch()} /></div>
         ) : list.length === 0 ? (
           <div className="empty">
             <b>{words || state ? "None matches" : "No incident so far"}</b>

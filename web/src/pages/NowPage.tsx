@@ -3,7 +3,7 @@ import { Link, useNavigate } from "@tanstack/react-router";
 import { useEffect } from "react";
 import type { Service, Status } from "../api/client";
 import { incidentsQuery, servicesQuery, statusQuery } from "../api/queries";
-import { Ago, cellTone, ErrorNotice, Fact, Glyph, Loading, Spark } from "../components/bits";
+import { Ago, cellTone, ErrorNotice, Fact, Glyph, Loading, Spark, Stale } from "../components/bits";
 import { IncidentRow } from "../components/IncidentRow";
 import { compact, duration, percent, plural, value } from "../lib/format";
 import { useNow } from "../state/clock";
@@ -72,18 +72,19 @@ function Quiet({ s, now }: { s: Status; now: number }) {
 }
 
 function Cell({ s }: { s: Service }) {
+  const measured = s.request_rate !== null || s.error_ratio !== null || s.p95_seconds !== null;
   const body = (
     <>
       <div className="top">
         <Glyph tone={cellTone[s.state]} />
         <span className="name">{s.entity.name}</span>
-        {s.entity.kind !== "service" ? <span className="kind">{s.entity.kind}</span> : null}
       </div>
       <div className="text" title={s.text}>
-        {s.state === "ok" ? "\u00a0" : `${s.state}${s.text ? `: ${s.text}` : ""}`}
+        {s.entity.kind !== "service" ? <span className="kind">{s.entity.kind} </span> : null}
+        {s.state === "ok" ? "" : `${s.state}${s.text ? `: ${s.text}` : ""}`}
       </div>
       {s.spark.length > 1 ? <Spark values={s.spark} /> : null}
-      <div className="nums">
+      {measured ? <div className="nums">
         <div title="Requests a second">
           <small>rate</small>
           {s.request_rate === null ? value(null) : `${value(s.request_rate, "")}/s`}
@@ -96,7 +97,7 @@ function Cell({ s }: { s: Service }) {
           <small>p95</small>
           {value(s.p95_seconds, "s")}
         </div>
-      </div>
+      </div> : <div className="text unmeasured">no requests of its own</div>}
     </>
   );
   const label = `${s.entity.kind} ${s.entity.name}: ${s.state} ${s.text}`;
@@ -132,7 +133,7 @@ function Services() {
           ))}
         </div>
       ) : q.error && !q.data ? (
-        <div className="in"><ErrorNotice error={q.error} retry={() => void q.refetch()} /></div>
+        <div className="in"><ErrorNotice what="the services" error={q.error} retry={() => void q.refetch()} /></div>
       ) : list.length === 0 ? (
         <div className="empty">No service seen yet. Services appear from traces, or from metrics that name one.</div>
       ) : (
@@ -159,6 +160,7 @@ export function NowPage() {
   return (
     <div className="page">
       <h1 className="sr-only">Now</h1>
+      <Stale what="the open incidents" error={q.data ? q.error : null} at={q.dataUpdatedAt} now={now} />
       <section className="card" aria-labelledby="open-h">
         <header>
           <h2 id="open-h">
@@ -169,7 +171,7 @@ export function NowPage() {
         {q.isPending || (status.isPending && list.length === 0) ? (
           <div className="in"><Loading lines={2} height={56} /></div>
         ) : q.error && !q.data ? (
-          <div className="in"><ErrorNotice error={q.error} retry={() => void q.refetch()} /></div>
+          <div className="in"><ErrorNotice what="the open incidents" error={q.error} retry={() => void q.refetch()} /></div>
         ) : list.length > 0 ? (
           <div className="incidents">
             {list.map((i, n) => (
@@ -181,7 +183,7 @@ export function NowPage() {
         ) : null}
       </section>
       <Services />
-      {status.data ? <Facts s={status.data} now={now} /> : status.error ? <ErrorNotice error={status.error} /> : <Loading lines={1} height={66} />}
+      {status.data ? <Facts s={status.data} now={now} /> : status.error ? <ErrorNotice what="its own status" error={status.error} retry={() => void status.refetch()} /> : <Loading lines={1} height={66} />}
     </div>
   );
 }

@@ -5,9 +5,12 @@ import { useQueryClient, type QueryClient } from "@tanstack/react-query";
 import { createContext, useContext, useEffect, useState, type ReactNode } from "react";
 import type { StreamEvent } from "../api/client";
 
-export type LiveState = "connecting" | "live" | "lost";
+export interface Live {
+  state: "connecting" | "live" | "lost";
+  since: number; // Unix ms by this computer's clock
+}
 
-const LiveContext = createContext<LiveState>("connecting");
+const LiveContext = createContext<Live>({ state: "connecting", since: 0 });
 
 export const useLive = () => useContext(LiveContext);
 
@@ -18,6 +21,12 @@ const concerned: Record<StreamEvent["kind"], string[]> = {
   status: ["status", "services", "graph"],
   ping: [],
 };
+
+/** The server pings every 15 s; a stream that is silent for longer than this is dead, whatever the network says. */
+const silentAfter = 40_000;
+
+/** The browser gives up on HTTP errors; then it is ours to try again. */
+const retryAfter = 3_000;
 
 function throttledInvalidate(client: QueryClient) {
   const due = new Set<string>();
@@ -36,35 +45,56 @@ function throttledInvalidate(client: QueryClient) {
   };
 }
 
+/** Follows the stream until the returned function is called. */
+function follow(client: QueryClient, say: (s: Live["state"]) => void): () => void {
+  const inv = throttledInvalidate(client);
+  let source: EventSource | undefined;
+  let again: ReturnType<typeof setTimeout> | undefined;
+  let watchdog: ReturnType<typeof setTimeout> | undefined;
+  let wasLost = false;
+  const lose = () => {
+    wasLost = true;
+    say("lost");
+  };
+  const heard = () => {
+    clearTimeout(watchdog);
+    watchdog = setTimeout(() => {
+      lose();
+      source?.close();
+      open();
+    }, silentAfter);
+  };
+  const open = () => {
+    source = new EventSource("/api/v1/events");
+    source.onopen = () => {
+      say("live");
+      heard();
+      if (wasLost) void client.invalidateQueries();
+      wasLost = false;
+    };
+    source.onmessage = (m: MessageEvent<string>) => {
+      heard();
+      inv.mark(concerned[(JSON.parse(m.data) as StreamEvent).kind] ?? []);
+    };
+    source.onerror = () => {
+      clearTimeout(watchdog);
+      lose();
+      if (source?.readyState === EventSource.CLOSED) again = setTimeout(open, retryAfter);
+    };
+    heard();
+  };
+  open();
+  return () => {
+    source?.close();
+    clearTimeout(again);
+    clearTimeout(watchdog);
+    inv.stop();
+  };
+}
+
 export function LiveProvider({ children }: { children: ReactNode }) {
   const client = useQueryClient();
-  const [state, setState] = useState<LiveState>("connecting");
-  useEffect(() => {
-    const inv = throttledInvalidate(client);
-    let source: EventSource | undefined;
-    let again: ReturnType<typeof setTimeout> | undefined;
-    let wasLost = false;
-    const open = () => {
-      source = new EventSource("/api/v1/events");
-      source.onopen = () => {
-        setState("live");
-        if (wasLost) void client.invalidateQueries();
-        wasLost = false;
-      };
-      source.onmessage = (m: MessageEvent<string>) => inv.mark(concerned[(JSON.parse(m.data) as StreamEvent).kind] ?? []);
-      source.onerror = () => {
-        wasLost = true;
-        setState("lost");
-        // The browser gives up on HTTP errors; then it is ours to try again.
-        if (source?.readyState === EventSource.CLOSED) again = setTimeout(open, 5000);
-      };
-    };
-    open();
-    return () => {
-      source?.close();
-      clearTimeout(again);
-      inv.stop();
-    };
-  }, [client]);
-  return <LiveContext value={state}>{children}</LiveContext>;
+  const [live, setLive] = useState<Live>({ state: "connecting", since: Date.now() });
+  useEffect(() => follow(client, (state) => setLive((l) => (l.state === state ? l : { state, since: Date.now() }))), [client]);
+  return <LiveContext value={live}>{children}</LiveContext>;
 }
