@@ -5,9 +5,11 @@
 #   test/e2e.sh [FAULT]        the fault that the demo injects (slow-query)
 #
 # The test itself is web/e2e/run.mjs. It gets:
-#   NORN_URL       address of the console
-#   NORN_E2E_OUT   folder for screenshots
-#   CHROMIUM       path of the browser
+#   NORN_URL          address of the console
+#   NORN_E2E_TRUTH    the entities that are at fault, as the demo lists them
+#   NORN_E2E_OUT      folder for screenshots
+#   CHROMIUM          path of the browser
+# and knows further settings (NORN_E2E_LIMIT_S and others), which it lists.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -41,25 +43,38 @@ CHROMIUM=${CHROMIUM:-$(command -v chromium || command -v chromium-browser || com
 [ -f web/e2e/run.mjs ] || { echo "web/e2e/run.mjs is missing" >&2; exit 1; }
 
 make --no-print-directory build
+truth=$(bin/norn demo --faults list | awk -F '  +' -v name="$fault" '$1 == name { gsub(/, /, ",", $3); print $3 }')
+case $truth in
+  */*) ;;
+  "") echo "the demo has no fault \"$fault\"; bin/norn demo --faults list names them" >&2; exit 2 ;;
+  *) echo "\"$fault\" is no fault: the browser test needs one that Norn has to find" >&2; exit 2 ;;
+esac
 rm -rf "$out"
 mkdir -p "$out"
 port=$(node -e 'const s = require("net").createServer().listen(0, "127.0.0.1", () => { console.log(s.address().port); s.close(); })')
 url=http://127.0.0.1:$port
 
 bin/norn demo --listen "127.0.0.1:$port" --endpoint 127.0.0.1:0 --data "$data" \
-  --fault "$fault" --seed 1 >"$out/demo.log" 2>&1 </dev/null &
+  --fault "$fault" --quiet 20s --seed 1 >"$out/demo.log" 2>&1 </dev/null &
 demo=$!
 
+# The demo measures its shop and makes two weeks of past before the console answers.
+answered=
 for _ in $(seq 240); do
   if ! kill -0 "$demo" 2>/dev/null; then
     echo "the demo ended before its console answered" >&2
     exit 1
   fi
   if node -e 'fetch(process.argv[1]).then(r => process.exit(r.ok ? 0 : 1), () => process.exit(1))' "$url/" 2>/dev/null; then
+    answered=yes
     break
   fi
   sleep 0.5
 done
+if [ -z "$answered" ]; then
+  echo "the demo's console at $url did not answer within 120 s" >&2
+  exit 1
+fi
 
-export NORN_URL=$url NORN_E2E_OUT=$PWD/$out CHROMIUM
+export NORN_URL=$url NORN_E2E_TRUTH=$truth NORN_E2E_OUT=$PWD/$out CHROMIUM
 npm --prefix web run --silent e2e

@@ -63,7 +63,7 @@ function Node({ node, o, incident, first, onPick }: NodeProps) {
   const kind = !users && node.entity.kind !== "service" ? node.entity.kind : "";
   const pick = users ? {} : { tabIndex: 0, role: "button", onClick: () => onPick(node.key), onKeyDown: (e: React.KeyboardEvent) => e.key === "Enter" && onPick(node.key) };
   return (
-    <g className={`node ${node.role}`} transform={`translate(${node.x} ${node.y})`} {...pick} aria-label={`${node.role}: ${node.entity.name}, ${sub}`}>
+    <g className={`node ${node.role}`} transform={`translate(${node.x} ${node.y})`} {...pick} data-entity={users ? "" : node.key}>
       <title>{[`${node.entity.kind} ${node.entity.name}`, cause?.sentence, incident.impact_text && users ? incident.impact_text : ""].filter(Boolean).join("\n")}</title>
       <rect className="nodebox" width={o.nodeW} height={o.nodeH} rx="8" />
       <text className="role" x="11" y="17">

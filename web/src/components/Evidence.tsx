@@ -86,12 +86,28 @@ export function EvidenceList({ incident, now, focus, clear }: { incident: Incide
   );
 }
 
-function Why({ incident, anomaly }: { incident: string; anomaly: string }) {
-  const q = useQuery(whyQuery(incident, anomaly));
+/** What was seen, in one sentence. */
+function Seen({ a }: { a: Anomaly }) {
+  if (a.kind === "alert" || a.kind === "new_template")
+    return (
+      <span>
+        <b>{a.entity.name || a.source}</b>: {a.text || a.series}
+      </span>
+    );
+  return (
+    <span>
+      <b>{a.entity.name}</b>: <Name a={a} /> {a.ended_unix_ms ? "was" : "is"} {value(a.observed, a.unit)} where {value(a.low, a.unit)} to {value(a.high, a.unit)} was expected.
+    </span>
+  );
+}
+
+function Why({ incident, a }: { incident: string; a: Anomaly }) {
+  const q = useQuery(whyQuery(incident, a.id));
   if (q.isPending) return <span className="dim">…</span>;
   if (!q.data) return <ErrorNotice what="the reasons" error={q.error ?? new Error("no answer")} retry={() => void q.refetch()} />;
   return (
     <div className="stack why" style={{ gap: 4 }}>
+      <Seen a={a} />
       <span>{q.data.sentence}</span>
       {(q.data.reasons ?? []).map((r, i) => (
         <div className="row wrap" key={i}>
@@ -158,7 +174,7 @@ export function Deviations({ incident, now }: { incident: Incident; now: number 
                 {open === a.id ? (
                   <tr>
                     <td colSpan={5}>
-                      <Why incident={incident.id} anomaly={a.id} />
+                      <Why incident={incident.merged_into || incident.id} a={a} />
                     </td>
                   </tr>
                 ) : null}

@@ -18,7 +18,7 @@ export function IncidentRow({ incident: i, now, selected }: { incident: Summary;
         <div className="title">{i.title}</div>
         <div className="sentence">{i.sentence}</div>
         <div className="meta">
-          {i.state !== "open" ? <StateMark state={i.state} /> : null}
+          {i.merged_into ? <span className="tag quiet">part of another incident</span> : i.state !== "open" ? <StateMark state={i.state} /> : null}
           {i.root.name ? (
             <span className="row" style={{ gap: 5 }}>
               root <EntityName entity={i.root} />

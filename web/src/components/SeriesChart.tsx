@@ -8,11 +8,12 @@ import type { Anomaly, Entity } from "../api/client";
 import { exprQuery, seriesDataQuery, type Span } from "../api/queries";
 import type { BandColumns, Columns, Episode } from "../lib/curve";
 import { value } from "../lib/format";
+import { persistently } from "../lib/retry";
 import { labelsOf, seriesName } from "../lib/names";
 import { EntityName } from "./bits";
 import type { ChartMarker } from "./Chart";
 
-const Chart = lazy(() => import("./Chart"));
+const Chart = lazy(() => persistently(() => import("./Chart")));
 
 interface Common {
   span: Span;

@@ -7,6 +7,7 @@ import { Link, Outlet, useNavigate } from "@tanstack/react-router";
 import { lazy, Suspense, useState } from "react";
 import { statusQuery } from "../api/queries";
 import { clock, duration } from "../lib/format";
+import { persistently } from "../lib/retry";
 import { useNow } from "../state/clock";
 import { useKeys } from "../state/keys";
 import { useLive } from "../state/live";
@@ -14,7 +15,7 @@ import { Glyph, Logo } from "./bits";
 import { AutoIcon, HelpIcon, MoonIcon, SearchIcon, SunIcon } from "./Icons";
 import { Login } from "./Login";
 
-const Palette = lazy(() => import("./Palette"));
+const Palette = lazy(() => persistently(() => import("./Palette")));
 
 const shortcuts: [string[], string][] = [
   [["Ctrl", "K"], "Search everything"],
@@ -137,7 +138,8 @@ export function Shell() {
         </nav>
         <span className="grow desktop-only" />
         <LiveMark />
-        <button type="button" className="searchbox" onClick={() => setPalette(true)} aria-label="Search everything, Ctrl K">
+        <button type="button" className="searchbox" onClick={() => setPalette(true)}>
+          <span className="sr-only mobile-only">Search</span>
           <SearchIcon />
           <span className="grow desktop-only" style={{ textAlign: "left" }}>
             Search

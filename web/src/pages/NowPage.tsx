@@ -81,7 +81,7 @@ function Cell({ s }: { s: Service }) {
       </div>
       <div className="text" title={s.text}>
         {s.entity.kind !== "service" ? <span className="kind">{s.entity.kind} </span> : null}
-        {s.state === "ok" ? "" : `${s.state}${s.text ? `: ${s.text}` : ""}`}
+        {s.state === "ok" ? <span className="sr-only">well</span> : `${s.state}${s.text ? `: ${s.text}` : ""}`}
       </div>
       {s.spark.length > 1 ? <Spark values={s.spark} /> : null}
       {measured ? <div className="nums">
@@ -100,15 +100,14 @@ function Cell({ s }: { s: Service }) {
       </div> : <div className="text unmeasured">no requests of its own</div>}
     </>
   );
-  const label = `${s.entity.kind} ${s.entity.name}: ${s.state} ${s.text}`;
   const cls = `cell ${s.state}`;
   const hint = `${s.entity.kind}/${s.entity.name}`;
   return s.incident_id ? (
-    <Link className={cls} to="/incidents/$id" params={{ id: s.incident_id }} search={{}} aria-label={label} title={hint}>
+    <Link className={cls} to="/incidents/$id" params={{ id: s.incident_id }} search={{}} title={hint}>
       {body}
     </Link>
   ) : (
-    <Link className={cls} to="/explore" search={{ entity: hint }} aria-label={label} title={hint}>
+    <Link className={cls} to="/explore" search={{ entity: hint }} title={hint}>
       {body}
     </Link>
   );

@@ -1,0 +1,57 @@
+// Every page, dark and light, wide and on a phone: seen, readable, whole.
+import assert from "node:assert/strict";
+import { charts, fits, readable, settled } from "./checks.mjs";
+import { permalink } from "./now.mjs";
+
+async function pages(t) {
+  const trace = t.trace ? new URL(t.trace) : null;
+  const id = trace?.searchParams.get("trace") ?? (await t.api("traces?service=frontend&limit=1")).spans[0].trace_id;
+  const series = (await t.api(`series?q=latency+${t.truth[0]}&limit=1`)).series[0].id;
+  return [
+    ["now", "/", "a.cell", 0],
+    ["history", "/incidents", "a.incident", 0],
+    ["incident", new URL(await permalink(t)).pathname, "svg.chain .node", 2],
+    ["metrics", "/explore", ".seriesrow", 2],
+    ["series", `/explore?series=${series}`, ".explain p", 1],
+    ["logs", "/explore?tab=logs", ".logline", 0],
+    ["patterns", "/explore?tab=patterns", "tbody tr .var", 0],
+    ["traces", "/explore?tab=traces&service=frontend", "tbody tr", 0],
+    ["trace", `/explore?tab=trace&trace=${id}`, ".spanbar", 0],
+  ];
+}
+
+export async function looks(t) {
+  const { page } = t;
+  const all = await pages(t);
+  const wrong = [];
+  for (const scheme of ["dark", "light"]) {
+    await page.emulateMedia({ colorScheme: scheme });
+    for (const width of [1440, 360]) {
+      await page.setViewportSize({ width, height: width === 360 ? 740 : 900 });
+      for (const [name, path, wait, drawn] of all) {
+        t.step(`${name}, ${scheme}, ${width} px`);
+        await page.goto(t.base + path);
+        await page.locator(wait).first().waitFor();
+        assert.equal(await page.evaluate(() => document.documentElement.getAttribute("data-mantine-color-scheme")), scheme, "follows the system");
+        if (drawn) await charts(page, drawn);
+        await settled(page);
+        await t.shot(`${name}-${width}-${scheme}`, width === 1440 || /now|incident|trace|series/.test(name));
+        // All that is wrong is said at once.
+        for (const check of [fits, readable]) await check(page, `${name}, ${scheme}, ${width} px`).catch((e) => wrong.push(`${e.message}`));
+      }
+    }
+  }
+  assert.equal(wrong.length, 0, wrong.join("\n"));
+
+  t.step("on a phone the bar, its buttons and the navigation can be reached");
+  await page.goto(t.base);
+  for (const b of [page.getByRole("link", { name: "Norn, to Now" }), page.getByRole("button", { name: /^Search/ }), page.getByRole("link", { name: "Explore", exact: true })]) {
+    const box = await b.boundingBox();
+    assert.ok(box && box.y >= 0 && box.y + box.height <= 740, "inside the window");
+    const top = await b.evaluate((e) => {
+      const r = e.getBoundingClientRect();
+      return e.contains(document.elementFromPoint(r.x + r.width / 2, r.y + r.height / 2));
+    });
+    assert.ok(top, `nothing lies over ${await b.getAttribute("aria-label") ?? (await b.innerText())}`);
+  }
+}
