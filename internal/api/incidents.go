@@ -188,6 +188,16 @@ type actInput struct {
 
 type verb func(l Live, ctx context.Context, id, who, text string) (*ops.Incident, error)
 
+// needText is for verbs that say nothing without a text.
+func needText(v verb) verb {
+	return func(l Live, ctx context.Context, id, who, text string) (*ops.Incident, error) {
+		if text == "" {
+			return nil, fmt.Errorf("%w: text is empty", errBadRequest)
+		}
+		return v(l, ctx, id, who, text)
+	}
+}
+
 // act makes a handler of one of the operator's verbs.
 func (s *Server) act(v verb) func(context.Context, *actInput) (*body[ops.Incident], error) {
 	return func(ctx context.Context, in *actInput) (*body[ops.Incident], error) {

@@ -19,7 +19,7 @@ import (
 // sample's series and changes the sample's incidents in the real state store.
 type samplePipeline struct {
 	s      *sample
-	view   *graph.View
+	graph  *graph.Graph
 	series []*sampleSeries
 
 	mu        sync.Mutex
@@ -39,11 +39,12 @@ type sampleSeries struct {
 }
 
 func newSamplePipeline(s *sample, edges []graph.Edge) *samplePipeline {
-	p := &samplePipeline{s: s, view: graph.NewView(edges), templates: map[telemetry.Entity]map[uint64]*api.Template{},
+	p := &samplePipeline{s: s, graph: graph.New(15 * 60 * 1000), templates: map[telemetry.Entity]map[uint64]*api.Template{},
 		cells: map[telemetry.Entity]*api.ServiceState{}, subs: map[chan api.Event]bool{}}
 	for _, th := range s.byName {
 		p.cells[th.e] = &api.ServiceState{Entity: th.e, Health: 1, State: "ok", LastSeen: s.end}
 	}
+	p.graph.Load(edges)
 	p.stats = api.Stats{Started: s.end - sampleSpan, SeriesLearning: 3, SeriesUnwatched: map[string]int{"not_numeric": 2}, Entities: len(s.byName),
 		Points: 61_000, Logs: 1020, Spans: 160, Rejects: map[string]uint64{"too_old": 12, "line_too_long": 1}, LastReceived: s.end - 800,
 		SecretsMasked: 4, LagMS: 120, Skews: []api.Skew{{Sender: "10.0.4.17", OffsetMS: -2100}}}
@@ -156,7 +157,7 @@ func (p *samplePipeline) Services() []api.ServiceState {
 	return out
 }
 
-func (p *samplePipeline) GraphAt(int64) *graph.View { return p.view }
+func (p *samplePipeline) GraphAt(t int64) *graph.View { return p.graph.AsOf(t) }
 
 func (p *samplePipeline) Subscribe(ctx context.Context) <-chan api.Event {
 	ch := make(chan api.Event, 16)
@@ -170,6 +171,13 @@ func (p *samplePipeline) Subscribe(ctx context.Context) <-chan api.Event {
 		close(ch)
 	})
 	return ch
+}
+
+// readers is how many streams are open now.
+func (p *samplePipeline) readers() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.subs)
 }
 
 func (p *samplePipeline) publish(e api.Event) {

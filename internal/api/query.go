@@ -2,8 +2,13 @@ package api
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
+
+	"github.com/prometheus/prometheus/promql"
+
+	"github.com/norn-aiops/norn/internal/store"
 )
 
 type queryInput struct {
@@ -32,15 +37,31 @@ type QueryResult struct {
 	Band   BandCurve       `json:"band"`
 }
 
+// blameQuery marks an error as the caller's unless it is a store's or a
+// deadline's: what remains is that the expression cannot be evaluated on these
+// series (many-to-many matching, too many samples).
+func blameQuery(ctx context.Context, err error) error {
+	_, stored := errors.AsType[promql.ErrStorage](err)
+	_, late := errors.AsType[promql.ErrQueryTimeout](err)
+	_, gone := errors.AsType[promql.ErrQueryCanceled](err)
+	switch {
+	case late:
+		return fmt.Errorf("%w: %w", context.DeadlineExceeded, err)
+	case stored || gone || ctx.Err() != nil || errors.Is(err, store.ErrBadQuery):
+		return err
+	}
+	return fmt.Errorf("%w: %w", errBadRequest, err)
+}
+
 func (s *Server) query(ctx context.Context, in *queryInput) (*body[QueryResult], error) {
 	from, to, err := in.resolve(s.now(), time.Hour)
 	if err != nil {
 		return nil, err
 	}
 	step := fineStep(to - from)
-	list, err := s.metrics.QueryRange(ctx, in.Expr, alignUp(from, step), to, step)
+	list, err := s.metrics.QueryRange(ctx, in.Expr, min(alignUp(from, step), to), to, step)
 	if err != nil {
-		return nil, fmt.Errorf("query: %w", err)
+		return nil, fmt.Errorf("query: %w", blameQuery(ctx, err))
 	}
 	out := QueryResult{From: from, To: to, StepMS: step, Total: len(list), Result: []LabelledCurve{}, Band: toBand(nil)}
 	for _, sd := range list[:min(len(list), maxCurves)] {

@@ -178,7 +178,7 @@ func (s *Server) readSamples(ctx context.Context, m *telemetry.Series, from, to 
 		return nil, nil
 	}
 	step := fineStep(to - from)
-	list, err := s.metrics.QueryRange(ctx, m.Expr, alignUp(from, step), to, step)
+	list, err := s.metrics.QueryRange(ctx, m.Expr, min(alignUp(from, step), to), to, step)
 	if err != nil {
 		return nil, fmt.Errorf("query: %w", err)
 	}

@@ -158,7 +158,7 @@ func (s *Server) routes() {
 	get(s, "why", "incidents/{id}/why", "Why an anomaly is in the incident", s.getWhy)
 	post(s, "acknowledge", "incidents/{id}/acknowledge", "Acknowledge an incident", s.act(Live.Acknowledge))
 	post(s, "resolve", "incidents/{id}/resolve", "Resolve an incident by hand", s.act(Live.Resolve))
-	post(s, "comment", "incidents/{id}/comment", "Comment on an incident", s.act(Live.Comment))
+	post(s, "comment", "incidents/{id}/comment", "Comment on an incident", s.act(needText(Live.Comment)))
 	get(s, "list-services", "services", "Health of every service", s.listServices)
 	get(s, "get-graph", "graph", "The dependency graph as of a time", s.getGraph)
 	get(s, "list-series", "series", "Find watched series", s.listSeries)

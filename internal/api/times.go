@@ -38,22 +38,26 @@ func (r Range) resolve(now time.Time, fallback time.Duration) (from, to int64, e
 	return from, to, nil
 }
 
+// latest is the first Unix ms that is refused, in the year 2248: later ones do
+// not fit the nanoseconds that logs and spans are stored with.
+const latest = 1 << 43
+
 func parseTime(name, text string, now time.Time) (int64, error) {
 	if text == "now" {
 		return now.UnixMilli(), nil
 	}
 	if age, found := strings.CutPrefix(text, "-"); found {
 		if d, err := model.ParseDuration(age); err == nil {
-			return now.Add(-time.Duration(d)).UnixMilli(), nil
+			return max(0, now.Add(-time.Duration(d)).UnixMilli()), nil
 		}
 	}
-	if ms, err := strconv.ParseInt(text, 10, 64); err == nil && ms >= 0 && ms < 1<<52 {
+	if ms, err := strconv.ParseInt(text, 10, 64); err == nil && ms >= 0 && ms < latest {
 		return ms, nil
 	}
-	if t, err := time.Parse(time.RFC3339Nano, text); err == nil {
+	if t, err := time.Parse(time.RFC3339Nano, text); err == nil && t.UnixMilli() >= 0 && t.UnixMilli() < latest {
 		return t.UnixMilli(), nil
 	}
-	return 0, fmt.Errorf("%w: %s=%q is not a time: use Unix milliseconds, RFC 3339 or an age such as -1h", errBadRequest, name, text)
+	return 0, fmt.Errorf("%w: %s=%q is not a time from 1970 to 2248: use Unix milliseconds, RFC 3339 or an age such as -1h", errBadRequest, name, text)
 }
 
 func parseSeriesID(text string) (telemetry.SeriesID, error) {

@@ -3,6 +3,8 @@ package api
 import (
 	"context"
 	"fmt"
+	"math"
+	"strings"
 	"time"
 
 	"github.com/norn-aiops/norn/internal/store"
@@ -13,7 +15,7 @@ type tracesInput struct {
 	Range
 	Service     string  `query:"service"`
 	Operation   string  `query:"operation"`
-	MinDuration float64 `query:"min_duration_seconds" minimum:"0"`
+	MinDuration float64 `query:"min_duration_seconds" minimum:"0" maximum:"86400"`
 	OnlyErrors  bool    `query:"only_errors"`
 	Limit       int     `query:"limit" minimum:"1" maximum:"1000" default:"100"`
 }
@@ -32,6 +34,9 @@ func (s *Server) searchTraces(ctx context.Context, in *tracesInput) (*body[SpanL
 	if err != nil {
 		return nil, err
 	}
+	if math.IsNaN(in.MinDuration) { // passes every comparison with a bound
+		return nil, fmt.Errorf("%w: min_duration_seconds is not a number", errBadRequest)
+	}
 	list, err := s.traces.SearchSpans(ctx, store.SpanQuery{Service: in.Service, Operation: in.Operation, From: from * 1e6,
 		To: to*1e6 + 999_999, MinDuration: time.Duration(in.MinDuration * float64(time.Second)), OnlyErrors: in.OnlyErrors, Limit: in.Limit})
 	if err != nil {
@@ -45,7 +50,7 @@ type traceInput struct {
 }
 
 func (s *Server) getTrace(ctx context.Context, in *traceInput) (*body[SpanList], error) {
-	list, err := s.traces.Trace(ctx, in.ID)
+	list, err := s.traces.Trace(ctx, strings.ToLower(in.ID)) // as W3C and OTLP write it
 	if err != nil {
 		return nil, fmt.Errorf("read trace %s: %w", in.ID, err)
 	}
