@@ -36,6 +36,7 @@ func BenchWhole(ctx context.Context, dir string) (ingest.Target, error) {
 	}
 	return ingest.Target{
 		Append: o.Stores.Metrics, Close: o.Close,
+		Settle:     o.Pipeline.Engine().Settle,
 		Watched:    func() int { return o.Pipeline.Engine().Stats().Watched },
 		StateBytes: func() int { return o.Pipeline.Engine().StateBytes() },
 	}, nil

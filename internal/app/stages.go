@@ -12,6 +12,9 @@ import (
 	"github.com/norn-aiops/norn/internal/topology"
 )
 
+// detectHold is how long a calm point may wait for detection.
+const detectHold = time.Minute
+
 // stageConfig turns the configuration file's words into the stages' own.
 func stageConfig(c config.Config) pipeline.Config {
 	logs := normalize.DefaultLogConfig()
@@ -22,7 +25,7 @@ func stageConfig(c config.Config) pipeline.Config {
 		Normalize:   logs,
 		Topology:    topology.Config{Window: window, Lag: time.Duration(c.Topology.Lag)},
 		Logmine:     logmine.Config{Window: window},
-		Detect:      detect.Config{MaxSeries: c.Detect.MaxSeries, Sensitivity: c.Detect.Sensitivity},
+		Detect:      detect.Config{MaxSeries: c.Detect.MaxSeries, Sensitivity: c.Detect.Sensitivity, Hold: detectHold.Milliseconds()},
 		Incident:    incident.Config{Quiet: time.Duration(c.Incident.QuietPeriod).Milliseconds(), MaxGroups: c.Incident.MaxOpen},
 		GraphExpiry: time.Duration(c.Topology.Expiry),
 	}

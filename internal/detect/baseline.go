@@ -80,6 +80,7 @@ func (b *baseline) step(m *moment, v float64, f floorKind, frozen, regular bool,
 	}
 	fresh := 1 / float32(int32(min(b.n, math.MaxInt32-1))+1)
 	x := float32(v - b.offset)
+	v = float64(x) + b.offset // what is held back keeps no more digits
 	b.negative = b.negative || v < 0
 	b.grain(x, v, f)
 	if b.bin != uint8(m.bin) || b.n == 0 {
@@ -92,7 +93,7 @@ func (b *baseline) step(m *moment, v float64, f floorKind, frozen, regular bool,
 	r.rel = x
 	r.e1, r.e2 = b.hours(m.bin, x)
 	mean, day, haveDay := b.expect(m.bin, m.pos)
-	if b.n%8 == 0 || b.n < 16 || b.n == warmPoints || b.hold.stale || !regular {
+	if b.n%8 == 0 || b.n&(b.n-1) == 0 || b.n == warmPoints || b.hold.stale || !regular {
 		b.renew(mean, m.dt, f)
 		b.hold.stale = !regular
 	}
@@ -114,6 +115,22 @@ func (b *baseline) step(m *moment, v float64, f floorKind, frozen, regular bool,
 	if b.n < math.MaxUint32 {
 		b.n++
 	}
+}
+
+// value is the last value, rounded to the digits that are kept of it.
+func (b *baseline) value() float64 {
+	x := math.Abs(float64(b.last))
+	v := float64(b.last) + b.offset
+	if x == 0 {
+		return v
+	}
+	digits := 6 - math.Floor(math.Log10(x)) // behind the point
+	if f := math.Pow(10, math.Abs(digits)); digits < 0 {
+		return math.Round(v/f) * f
+	} else if math.Abs(v)*f < 1<<52 {
+		return math.Round(v*f) / f
+	}
+	return v
 }
 
 // dayBin gives the half-hour of the day (UTC) and the place in it, 0..1.

@@ -92,8 +92,8 @@ func TestAWarmBatchDoesNotAllocate(t *testing.T) {
 	pts := make([]telemetry.Point, len(f.metas))
 	now := int64(f.now * 1000)
 	for i, m := range f.metas {
-		s := e.shard(m.ID).m.get(m.ID)
-		pts[i] = telemetry.Point{Series: m, V: s.value}
+		s := e.find(m.ID)
+		pts[i] = telemetry.Point{Series: m, V: s.det.base.value()}
 	}
 	round := func() {
 		now += 60_000

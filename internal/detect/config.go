@@ -27,6 +27,10 @@ type Config struct {
 	// Forget is the time in ms without points after which a series is dropped.
 	// 0 means 7 days.
 	Forget int64
+	// Hold is the time in ms that calm points may wait to be judged together,
+	// which is cheaper: points that arrive regularly, well inside of the band.
+	// 0 means not at all.
+	Hold int64
 	// UpdateEvery is the least event time in ms between two reports of one
 	// anomaly that has not grown. 0 means 30 seconds.
 	UpdateEvery int64

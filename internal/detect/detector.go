@@ -37,11 +37,19 @@ type Options struct {
 	up        bool // an up series: 0 is a fault, nothing else is
 	direction int8 // 1 only up is bad, -1 only down, 0 both
 	fade      float32
+	high, low float32 // what a score above, and below, counts as bad
 }
 
 func (o Options) withDefaults() Options {
 	o.Warmup = max(o.Warmup, 104)
 	o.fade = float32(1) - 1/(5*float32(o.Warmup))
+	o.high, o.low = 1, -1
+	switch o.direction {
+	case 1:
+		o.low = 0
+	case -1:
+		o.high = 0
+	}
 	if o.PerWeek <= 0 {
 		o.PerWeek = .02
 	}
@@ -79,6 +87,7 @@ type Detector struct {
 	pace  pace
 	z     [4]float32
 	slow  float32
+	gap   uint32 // ms between the last two points
 	alarm alarm
 	cal   [memCount]calibrator
 	ratio ratio
@@ -135,6 +144,10 @@ func (d *Detector) step(t int64, v float64, m *moment, s *Scores) bool {
 	}
 	v = clamp(v, -maxAbs, maxAbs)
 	dt, regular := d.arrive(t)
+	d.gap = 0
+	if d.base.n > 0 {
+		d.gap = uint32(min(t-d.t, math.MaxUint32))
+	}
 	d.t = t
 	if d.opt.up {
 		*s = d.stepUp(t, v)
@@ -142,7 +155,9 @@ func (d *Detector) step(t int64, v float64, m *moment, s *Scores) bool {
 	}
 	n := int(d.base.n)
 	var r residual
-	m.at(t, dt)
+	if t != m.t || dt != m.dt || !m.known {
+		m.at(t, dt)
+	}
 	d.base.step(m, v, d.opt.floor, d.level.kind == epLevel, regular, &r)
 	s.Expected, s.Scale, s.Z, s.Spike = r.mean, r.scale, r.z, r.jump
 	s.Shape, s.Alarm = d.stepShape(n, &r)
@@ -198,30 +213,34 @@ func (d *Detector) test(t int64, s *Scores) {
 	z0, z1, z2, z3 := s.Z, d.z[0], d.z[1], d.z[2]
 	d.z[0], d.z[1], d.z[2], d.z[3] = z0, z1, z2, z3
 	d.slow += .1 * (larger(-6, smaller(6, s.Z)) - d.slow)
-	up, down := lasting(z0, z1, z2, z3)
-	s.Level, s.Slow = up, d.slow
-	if down > up {
-		s.Level = -down
-	}
+	s.Slow = d.slow
 	d.track(t, s.Z)
 	if d.base.n <= warmPoints {
 		return
 	}
-	bad := func(v float32) float32 {
-		if d.opt.direction == 0 {
-			return abs32(v)
-		}
-		return larger(0, v*float32(d.opt.direction))
+	up, down := lasting(z0, z1, z2, z3)
+	s.Level = up
+	if down > up {
+		s.Level = -down
 	}
-	d.cal[memLevel].see(bad(s.Level))
-	d.cal[memSlow].see(bad(s.Slow))
-	d.cal[memSpike].see(bad(s.Spike))
-	d.cal[memShape].see(s.Shape)
+	high, low := d.opt.high, d.opt.low
+	d.cal[memLevel].see(s.Level*high, s.Level*low)
+	d.cal[memSlow].see(s.Slow*high, s.Slow*low)
+	d.cal[memSpike].see(s.Spike*high, s.Spike*low)
+	d.cal[memShape].see(s.Shape, 0)
 	d.moveLevel(t, s, up, down)
 	d.moveShape(t, s)
 }
 
-func (c *calibrator) see(v float32) { c.cur = larger(c.cur, v) }
+// see takes a score as it counts if it is bad to be high, and low.
+func (c *calibrator) see(high, low float32) {
+	if high > c.cur {
+		c.cur = high
+	}
+	if low > c.cur {
+		c.cur = low
+	}
+}
 
 // lasting gives how far at least three of the four last points lie above, and
 // below, the expectation (negative when fewer do).

@@ -37,27 +37,34 @@ type Engine struct {
 	feedBack int64 // Unix ms at which the feed came back; guarded by tickMu
 	lastTick int64 // Unix ms, 0 before the first; guarded by tickMu
 
+	rows   atomic.Pointer[[]*row]
+	seatMu sync.Mutex // guards what follows, and the growth of rows
+	taken  uint32     // seats that were ever given away
+	vacant []uint32   // those that are free again
+
+	laterMu sync.Mutex
+	later   []ops.Anomaly // waits for the next Tick
+
 	batches sync.Pool // of *batch
 }
 
-// shard is one part of the series. Its lock is held for the points of one
-// batch and never together with another's.
+// shard is one part of the table that finds series by their ID. Its lock is
+// held for a look-up only; it may be taken while a row is locked.
 type shard struct {
-	mu     sync.Mutex
-	m      table
-	n      uint64   // points judged
-	moment moment   // of the last point
-	_      [64]byte // keep shards on cache lines of their own
+	mu sync.Mutex
+	m  table
+	_  [64]byte // keep shards on cache lines of their own
 }
 
 // series is the state of one watched series.
 type series struct {
 	meta   *telemetry.Series
-	value  float64 // last
 	level  *report // open anomalies, nil nearly always
 	form   *report
 	silent *report
-	gone   bool // silent for so long that it is no longer news
+	row    *row
+	pos    uint8 // of its seat in the row
+	gone   bool  // silent for so long that it is no longer news
 	det    Detector
 }
 
@@ -71,7 +78,10 @@ func New(cfg Config) *Engine {
 }
 
 // SetQuietBefore moves the mark before which points raise nothing (Unix ms).
-func (e *Engine) SetQuietBefore(t int64) { e.quiet.Store(t) }
+func (e *Engine) SetQuietBefore(t int64) {
+	e.Settle()
+	e.quiet.Store(t)
+}
 
 func (e *Engine) shard(id telemetry.SeriesID) *shard { return &e.shards[uint64(id)%shardCount] }
 
@@ -85,57 +95,38 @@ func (e *Engine) Observe(p telemetry.Point) *ops.Anomaly {
 		e.refused.Add(1)
 		return nil
 	}
-	sh := e.shard(p.Series.ID)
-	sh.mu.Lock()
-	defer sh.mu.Unlock()
-	return e.observe(sh, sh.m.get(p.Series.ID), &p)
+	s := e.enter(p.Series)
+	if s == nil {
+		return nil
+	}
+	defer s.row.mu.Unlock()
+	e.describe(s, p.Series)
+	e.settleNow(s)
+	a := e.judge(s, &p)
+	e.bound(s)
+	return a
 }
 
-// observe judges one point of a series, which is nil when it is new. The
-// shard is locked, the value finite.
-func (e *Engine) observe(sh *shard, s *series, p *telemetry.Point) *ops.Anomaly {
-	if s == nil {
-		if s = e.admit(sh, p.Series); s == nil {
-			return nil
-		}
-	}
+// judge judges one finite point of a series, whose row is locked.
+func (e *Engine) judge(s *series, p *telemetry.Point) *ops.Anomaly {
 	var scores Scores
-	if !s.det.step(p.T, p.V, &sh.moment, &scores) {
+	if !s.det.step(p.T, p.V, &s.row.moment, &scores) {
 		e.late.Add(1)
 		return nil
 	}
-	if s.meta != p.Series {
-		s.meta = p.Series
-	}
-	s.value, s.gone = p.V, false
-	sh.n++
-	if s.det.level.kind == epNone && s.det.form.kind == epNone && s.silent == nil && s.level == nil && s.form == nil {
+	s.gone = false
+	s.row.n++
+	if !s.busy() {
 		return nil
 	}
 	return e.report(s, *p, &scores)
 }
 
-// admit makes the state of a new series, or returns nil when there are too
-// many. The shard is locked.
-func (e *Engine) admit(sh *shard, meta *telemetry.Series) *series {
-	if e.count.Add(1) > int64(e.cfg.MaxSeries) {
-		e.count.Add(-1)
-		e.notWatched.Add(1)
-		return nil
-	}
-	s := &series{meta: meta}
-	s.det.init(&e.options[classOf(meta)])
-	sh.m.put(meta.ID, s)
-	return s
-}
-
 // LastSeen gives the time (Unix ms) of a series' last point.
 func (e *Engine) LastSeen(id telemetry.SeriesID) (t int64, ok bool) {
-	sh := e.shard(id)
-	sh.mu.Lock()
-	defer sh.mu.Unlock()
-	if s := sh.m.get(id); s != nil {
-		return s.det.t, true
+	if s := e.lock(id); s != nil {
+		defer s.row.mu.Unlock()
+		return s.seat().t, true
 	}
 	return 0, false
 }
@@ -159,8 +150,9 @@ func (e *Engine) List(match func(*telemetry.Series) bool, limit int) []SeriesInf
 		if match != nil && !match(s.meta) {
 			return true
 		}
+		e.settleNow(s)
 		b := s.det.band(s.det.t)
-		in := SeriesInfo{Series: s.meta, T: s.det.t, V: s.value, Expected: b.Expected, Low: b.Low, High: b.High}
+		in := SeriesInfo{Series: s.meta, T: s.det.t, V: s.det.base.value(), Expected: b.Expected, Low: b.Low, High: b.High}
 		for _, r := range s.reports() {
 			if r != nil && r.sent {
 				in.Anomalous, in.Severity = true, max(in.Severity, r.a.Severity)
@@ -189,10 +181,13 @@ func (e *Engine) Active() []ops.Anomaly {
 // Stats gives the counters.
 func (e *Engine) Stats() Stats {
 	var points uint64
-	for i := range e.shards {
-		e.shards[i].mu.Lock()
-		points += e.shards[i].n
-		e.shards[i].mu.Unlock()
+	for _, r := range e.allRows() {
+		r.mu.Lock()
+		points += r.n
+		for i := range r.seats {
+			points += uint64(r.seats[i].n)
+		}
+		r.mu.Unlock()
 	}
 	return Stats{
 		Watched: int(e.count.Load()), NotWatched: e.notWatched.Load(), Points: points,
@@ -201,20 +196,20 @@ func (e *Engine) Stats() Stats {
 	}
 }
 
-// each calls f with every series, its shard locked, until f returns false.
+// each calls f with every series, its row locked, until f returns false.
 func (e *Engine) each(f func(*series) bool) {
-	for i := range e.shards {
-		if !e.shards[i].each(f) {
+	for _, r := range e.allRows() {
+		if !r.each(f) {
 			return
 		}
 	}
 }
 
-func (sh *shard) each(f func(*series) bool) bool {
-	sh.mu.Lock()
-	defer sh.mu.Unlock()
-	for i := range sh.m.slots {
-		if s := sh.m.slots[i].s; s != nil && !f(s) {
+func (r *row) each(f func(*series) bool) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, s := range r.of {
+		if s != nil && !f(s) {
 			return false
 		}
 	}

@@ -132,7 +132,7 @@ func FuzzSeriesState(f *testing.F) {
 	fl.play(e, 500, nil)
 	for _, m := range fl.metas {
 		c := codec{}
-		e.shard(m.ID).m.get(m.ID).walk(&c)
+		e.find(m.ID).walk(&c)
 		f.Add(c.buf)
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
@@ -145,7 +145,9 @@ func FuzzSeriesState(f *testing.F) {
 		// whatever passes the checks must be safe to use
 		e := New(Config{})
 		s.det.opt = &e.options[classOf(s.meta)]
-		e.shard(s.meta.ID).m.put(s.meta.ID, s)
+		if e.sit(s) {
+			s.row.mu.Unlock()
+		}
 		for i := range int64(20) {
 			e.Observe(telemetry.Point{Series: s.meta, T: s.det.t + 1 + i*9000_000, V: float64(i)})
 			e.Tick(s.det.t)

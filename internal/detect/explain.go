@@ -40,11 +40,13 @@ func (e *Engine) Bands(id telemetry.SeriesID, from, to, step int64) []ops.Band {
 	if step <= 0 || to < from || (to-from)/step >= 20_000 {
 		return nil
 	}
-	sh := e.shard(id)
-	sh.mu.Lock()
-	defer sh.mu.Unlock()
-	s := sh.m.get(id)
-	if s == nil || s.det.base.n == 0 {
+	s := e.lock(id)
+	if s == nil {
+		return nil
+	}
+	defer s.row.mu.Unlock()
+	e.settleNow(s)
+	if s.det.base.n == 0 {
 		return nil
 	}
 	out := make([]ops.Band, 0, (to-from)/step+1)
@@ -82,16 +84,15 @@ type Explanation struct {
 
 // Explain describes the detector of a series.
 func (e *Engine) Explain(id telemetry.SeriesID) (Explanation, bool) {
-	sh := e.shard(id)
-	sh.mu.Lock()
-	defer sh.mu.Unlock()
-	s := sh.m.get(id)
+	s := e.lock(id)
 	if s == nil {
 		return Explanation{}, false
 	}
+	defer s.row.mu.Unlock()
+	e.settleNow(s)
 	d := &s.det
 	x := d.explain()
-	x.Series, x.SeriesID, x.Value = s.meta.Name, s.meta.ID, s.value
+	x.Series, x.SeriesID, x.Value = s.meta.Name, s.meta.ID, d.base.value()
 	x.Anomalous = d.level.kind != epNone || d.form.kind != epNone || s.silent != nil
 	x.Sentence = x.sentence(s.meta.Unit)
 	return x, true

@@ -12,6 +12,7 @@ func (e *Engine) StateBytes() int {
 		total += slotBytes * len(e.shards[i].m.slots)
 		e.shards[i].mu.Unlock()
 	}
+	total += rowBytes * len(e.allRows())
 	e.each(func(s *series) bool {
 		total += int(unsafe.Sizeof(*s)) + 4*cap(s.det.warm)
 		if s.det.shape != nil {
@@ -30,18 +31,11 @@ func (e *Engine) StateBytes() int {
 // prefetch asks for the part of the state that every point needs. Asked for
 // a few series ahead it hides the wait for memory, which is longer than the
 // judging of a point.
-func (s *series) prefetch() {
-	if s != nil {
-		prefetchState(unsafe.Pointer(s))
-	}
-}
+func (s *series) prefetch() { prefetchState(unsafe.Pointer(s)) }
 
 // prefetchRest asks for what lies at addresses that the state itself holds. It
 // should come some points after prefetch.
 func (s *series) prefetchRest() {
-	if s == nil {
-		return
-	}
 	d := &s.det
 	prefetchLine(unsafe.Pointer(&d.base.binN[d.base.bin]))
 	prefetchLine(unsafe.Pointer(&d.base.bins[max(d.base.bin, 1)-1])) // the neighbours are read too
@@ -57,13 +51,10 @@ func (s *series) prefetchRest() {
 	}
 }
 
-// prefetchBlock asks for the whole shape member when the next point ends a
-// block. It should come some points after prefetchRest.
-func (s *series) prefetchBlock() {
-	if s == nil {
-		return
-	}
-	if m := s.det.shape; m != nil && m.in+1 >= m.size {
+// prefetchBlock asks for the whole shape member when one of the next n+1 points
+// ends a block. It should come some points after prefetchRest.
+func (s *series) prefetchBlock(n uint8) {
+	if m := s.det.shape; m != nil && m.in+uint16(n)+1 >= m.size {
 		prefetchShape(unsafe.Pointer(m))
 	}
 }

@@ -42,7 +42,7 @@ func TestFiniteInFiniteOut(t *testing.T) {
 					t.Fatalf("%s: %+v", sig, a)
 				}
 			}
-			d := &e.shard(1).m.get(1).det
+			d := &e.find(1).det
 			for _, c := range d.cal {
 				finite("limit", float64(c.limit), float64(c.cur), float64(c.mu))
 			}

@@ -151,7 +151,7 @@ func (e *Engine) fill(r *report, s *series, ep *episode, p telemetry.Point, sc *
 	// the newest deviating value, with what was expected then
 	if ep.ended == endNone && ep.seen == p.T {
 		b := s.det.band(p.T)
-		a.Observed, a.Expected = p.V, sc.Expected
+		a.Observed, a.Expected = s.det.base.value(), sc.Expected
 		a.Low, a.High = b.Low, b.High
 	}
 }

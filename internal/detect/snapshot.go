@@ -35,8 +35,8 @@ func (e *Engine) Snapshot(w io.Writer) error {
 		return fmt.Errorf("write detector snapshot: %w", err)
 	}
 	var count uint64
-	for i := range e.shards {
-		frames, n, err := e.shards[i].encode()
+	for _, r := range e.allRows() {
+		frames, n, err := e.encode(r)
 		if err != nil {
 			return fmt.Errorf("write detector snapshot: %w", err)
 		}
@@ -61,10 +61,11 @@ func (e *Engine) Snapshot(w io.Writer) error {
 	return nil
 }
 
-// encode gives the frames of a shard's series.
-func (sh *shard) encode() (frames []byte, n uint64, err error) {
+// encode gives the frames of a row's series.
+func (e *Engine) encode(r *row) (frames []byte, n uint64, err error) {
 	c := codec{}
-	sh.each(func(s *series) bool {
+	r.each(func(s *series) bool {
+		e.settleNow(s)
 		start := len(c.buf)
 		c.buf = append(c.buf, 0, 0, 0, 0)
 		s.walk(&c)
@@ -91,16 +92,20 @@ func (e *Engine) Restore(r io.Reader) error {
 		sh.m = table{}
 		sh.mu.Unlock()
 	}
+	e.seatMu.Lock()
+	e.rows.Store(nil)
+	e.taken, e.vacant = 0, nil
+	e.seatMu.Unlock()
 	kept := 0
 	for _, s := range all {
 		if kept == e.cfg.MaxSeries {
 			e.notWatched.Add(uint64(len(all) - kept))
 			break
 		}
-		sh := e.shard(s.meta.ID)
-		sh.mu.Lock()
-		sh.m.put(s.meta.ID, s)
-		sh.mu.Unlock()
+		if e.sit(s) {
+			e.bound(s)
+			s.row.mu.Unlock()
+		}
 		kept++
 	}
 	e.count.Store(int64(kept))

@@ -1,8 +1,6 @@
 package detect
 
 import (
-	"unsafe"
-
 	"github.com/norn-aiops/norn/internal/telemetry"
 )
 
@@ -40,13 +38,6 @@ func (t *table) get(id telemetry.SeriesID) *series {
 		if c.s == nil || c.id == id {
 			return c.s
 		}
-	}
-}
-
-// prefetch asks for the place where an ID is looked for first.
-func (t *table) prefetch(id telemetry.SeriesID) {
-	if t.n > 0 {
-		prefetchLine(unsafe.Pointer(&t.slots[t.home(id)]))
 	}
 }
 

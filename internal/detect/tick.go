@@ -31,9 +31,9 @@ func (e *Engine) Tick(now int64) []ops.Anomaly {
 	e.tickMu.Lock()
 	defer e.tickMu.Unlock()
 	e.judgeFeed(now)
-	var out []ops.Anomaly
-	for i := range e.shards {
-		out = e.tickShard(&e.shards[i], now, out)
+	out := e.takeLater()
+	for _, r := range e.allRows() {
+		out = e.tickRow(r, now, out)
 	}
 	return out
 }
@@ -42,9 +42,9 @@ func (e *Engine) Tick(now int64) []ops.Anomaly {
 func (e *Engine) judgeFeed(now int64) {
 	var c census
 	e.each(func(s *series) bool {
-		if p := &s.det.pace; p.judged() && s.silent == nil && !s.gone && now-s.det.t < e.cfg.Forget {
+		if p, t := &s.det.pace, s.seat().t; p.judged() && s.silent == nil && !s.gone && now-t < e.cfg.Forget {
 			c.watched++
-			if float64(now-s.det.t) > 1000*max(overdue*float64(p.every), 1.5*float64(p.longest)) {
+			if float64(now-t) > 1000*max(overdue*float64(p.every), 1.5*float64(p.longest)) {
 				c.overdue++
 			}
 		}
@@ -61,15 +61,21 @@ func (e *Engine) judgeFeed(now int64) {
 	}
 }
 
-func (e *Engine) tickShard(sh *shard, now int64, out []ops.Anomaly) []ops.Anomaly {
-	sh.mu.Lock()
-	defer sh.mu.Unlock()
-	var forget []telemetry.SeriesID
-	for i := range sh.m.slots {
-		id, s := sh.m.slots[i].id, sh.m.slots[i].s
+func (e *Engine) tickRow(r *row, now int64, out []ops.Anomaly) []ops.Anomaly {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, s := range r.of {
 		if s == nil {
 			continue
 		}
+		if c := s.seat(); c.n > 0 {
+			if now-c.first() < e.cfg.Hold && now-c.t < 2*int64(c.step) {
+				continue // it is calm and on time
+			}
+			e.settle(s, c.n, func(a *ops.Anomaly) { out = append(out, *a) })
+			e.bound(s)
+		}
+		open := s.busy()
 		out = e.stale(s, now, out)
 		out = e.silence(s, now, out)
 		if now-s.det.t > e.cfg.Forget {
@@ -77,12 +83,10 @@ func (e *Engine) tickShard(sh *shard, now int64, out []ops.Anomaly) []ops.Anomal
 				s.silent.a.Ended = now
 				out = e.tellTick(s.silent, now, out)
 			}
-			forget = append(forget, id)
+			e.leave(s)
+		} else if s.busy() != open {
+			e.bound(s)
 		}
-	}
-	for _, id := range forget {
-		sh.m.remove(id)
-		e.count.Add(-1)
 	}
 	return out
 }

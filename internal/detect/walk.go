@@ -16,7 +16,6 @@ func (s *series) walk(c *codec) {
 		s.meta = &telemetry.Series{}
 	}
 	walkMeta(s.meta, c)
-	c.f64(&s.value)
 	c.flag(&s.gone)
 	s.det.walk(c)
 	for _, r := range []**report{&s.level, &s.form, &s.silent} {
@@ -120,6 +119,7 @@ func (d *Detector) walk(c *codec) {
 	}
 	d.clock.walk(c)
 	c.i64(&d.t)
+	c.u32(&d.gap)
 	c.f32(&d.z[0], &d.z[1], &d.z[2], &d.z[3], &d.slow)
 	d.pace.walk(c)
 	d.run.walk(c)

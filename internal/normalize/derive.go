@@ -39,6 +39,7 @@ type entry struct {
 	series *telemetry.Series
 	factor float64 // not guarded, fixed at creation, as the rest
 	fam    *family // for buckets, _count and _sum
+	seat   telemetry.Seat
 
 	bucket *bucket
 	native *nativeState // guarded by the stripe
@@ -347,7 +348,7 @@ func (e *entry) observe(d *Deriver, t int64, v float64, out []telemetry.Point) [
 		if e.series == nil {
 			e.series = e.gaugeSeries()
 		}
-		return append(out, telemetry.Point{Series: e.series, T: t, V: v * e.factor})
+		return append(out, telemetry.Point{Series: e.series, Seat: &e.seat, T: t, V: v * e.factor})
 	}
 	out = e.observeCounter(d, t, v, out)
 	if e.fam != nil && e.mode != kindGauge {
@@ -370,7 +371,7 @@ func (e *entry) observeCounter(d *Deriver, t int64, v float64, out []telemetry.P
 		}
 		if e.mode == kindGauge {
 			e.series = e.gaugeSeries()
-			return append(out, telemetry.Point{Series: e.series, T: t, V: v * e.factor})
+			return append(out, telemetry.Point{Series: e.series, Seat: &e.seat, T: t, V: v * e.factor})
 		}
 	}
 	if e.isSum && e.fam != nil {
@@ -384,5 +385,5 @@ func (e *entry) observeCounter(d *Deriver, t int64, v float64, out []telemetry.P
 	if e.series == nil {
 		e.series = e.rateSeries(t - prevT)
 	}
-	return append(out, telemetry.Point{Series: e.series, T: t, V: inc * e.factor * 1000 / float64(t-prevT)})
+	return append(out, telemetry.Point{Series: e.series, Seat: &e.seat, T: t, V: inc * e.factor * 1000 / float64(t-prevT)})
 }

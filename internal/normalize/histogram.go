@@ -49,6 +49,7 @@ type family struct {
 	baseCount, baseSum float64
 
 	p50, p99, mean *telemetry.Series
+	seats          [3]telemetry.Seat
 }
 
 type familyTable struct {
@@ -251,8 +252,8 @@ func (f *family) quantiles(out []telemetry.Point) []telemetry.Point {
 		f.p50, f.p99 = f.quantileSeries("0.5", "p50", f.t-f.closedT), f.quantileSeries("0.99", "p99", f.t-f.closedT)
 	}
 	return append(out,
-		telemetry.Point{Series: f.p50, T: f.t, V: p50 * f.factor},
-		telemetry.Point{Series: f.p99, T: f.t, V: p99 * f.factor})
+		telemetry.Point{Series: f.p50, Seat: &f.seats[0], T: f.t, V: p50 * f.factor},
+		telemetry.Point{Series: f.p99, Seat: &f.seats[1], T: f.t, V: p99 * f.factor})
 }
 
 // quantile estimates the q-quantile of the increments, as PromQL's
@@ -337,7 +338,7 @@ func (f *family) observeTotal(isSum bool, t int64, v float64, out []telemetry.Po
 	if f.mean == nil {
 		f.mean = f.meanSeries(t - baseT)
 	}
-	return append(out, telemetry.Point{Series: f.mean, T: t, V: sum / n * f.factor})
+	return append(out, telemetry.Point{Series: f.mean, Seat: &f.seats[2], T: t, V: sum / n * f.factor})
 }
 
 func (f *family) meanSeries(interval int64) *telemetry.Series {

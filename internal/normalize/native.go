@@ -13,6 +13,7 @@ import (
 type nativeState struct {
 	prev                 store.Histogram
 	p50, p99, mean, rate *telemetry.Series
+	seats                [4]telemetry.Seat
 }
 
 // observeNative takes one native histogram and emits quantiles, mean and rate
@@ -46,18 +47,18 @@ func (e *entry) observeNative(d *Deriver, t int64, h store.Histogram, out []tele
 	if e.native.rate == nil {
 		e.describeNative(t - prevT)
 	}
-	out = append(out, telemetry.Point{Series: e.native.rate, T: t, V: n * 1000 / float64(t-prevT)})
+	out = append(out, telemetry.Point{Series: e.native.rate, Seat: &e.native.seats[0], T: t, V: n * 1000 / float64(t-prevT)})
 	if n == 0 {
 		return out
 	}
-	add := func(s *telemetry.Series, v float64) {
+	add := func(i int, s *telemetry.Series, v float64) {
 		if !math.IsNaN(v) && !math.IsInf(v, 0) {
-			out = append(out, telemetry.Point{Series: s, T: t, V: v * e.factor})
+			out = append(out, telemetry.Point{Series: s, Seat: &e.native.seats[i], T: t, V: v * e.factor})
 		}
 	}
-	add(e.native.p50, diff.Quantile(0.5))
-	add(e.native.p99, diff.Quantile(0.99))
-	add(e.native.mean, diff.Sum()/n)
+	add(1, e.native.p50, diff.Quantile(0.5))
+	add(2, e.native.p99, diff.Quantile(0.99))
+	add(3, e.native.mean, diff.Sum()/n)
 	return out
 }
 

@@ -13,6 +13,7 @@ package telemetry
 
 import (
 	"strings"
+	"sync/atomic"
 
 	"github.com/prometheus/prometheus/model/labels"
 )
@@ -136,7 +137,14 @@ type Point struct {
 	Series *Series
 	T      int64 // Unix milliseconds
 	V      float64
+	Seat   *Seat // the sender's note for detection, nil when it keeps none
 }
+
+// Seat is where detection notes how to find the state of a series without a
+// look-up. Whoever sends points of a series may keep one with it and pass it
+// with every point. The zero value is empty; a wrong one costs a look-up. It is
+// safe for concurrent use.
+type Seat = atomic.Uint32
 
 // Sample is one stored value of a raw series.
 type Sample struct {

@@ -9,7 +9,7 @@ import (
 )
 
 func TestTheReportNamesWhatWasMeasured(t *testing.T) {
-	r, err := Run(context.Background(), Options{Series: 300, Points: 70, Warm: 300})
+	r, err := Run(context.Background(), Options{Series: 1024, Points: 70, Warm: 300})
 	if err != nil {
 		t.Fatal(err)
 	}
