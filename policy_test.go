@@ -54,12 +54,13 @@ func layers() map[string]entry {
 		"internal/stats": in(kernels),
 		"internal/store": in(kernels, "internal/graph"), // contracts only
 
-		"internal/cause":     in(stages),
-		"internal/detect":    in(stages),
-		"internal/incident":  in(stages),
-		"internal/logmine":   in(stages),
-		"internal/normalize": in(stages),
-		"internal/topology":  in(stages),
+		"internal/cause":            in(stages),
+		"internal/detect":           in(stages),
+		"internal/incident":         in(stages),
+		"internal/logmine":          in(stages),
+		"internal/logmine/sequence": in(stages),
+		"internal/normalize":        in(stages),
+		"internal/topology":         in(stages),
 
 		"internal/ingest":              in(adapters), // what receivers share
 		"internal/ingest/alertmanager": in(adapters, "internal/ingest"),

@@ -275,3 +275,26 @@ func bigEstate(n, k int) Input {
 	}
 	return in
 }
+
+func TestRequestsThatTakeAnotherCourseNameTheServiceAndNotItsCallers(t *testing.T) {
+	odd := func(id, name string, sev float64) ops.Anomaly {
+		return ops.Anomaly{ID: id, Kind: ops.AnomalySequence, Entity: ent(name), Signal: telemetry.SignalLogs, Severity: sev, Onset: onsetMs,
+			LastSeen: onsetMs, Text: "“charge card” is the last line 20 of 20 times, usually never"}
+	}
+	e := newEstate(5)
+	e.fault = func(n string, h *health) {
+		if n == "orders" { // fails because of payment's wrong answers
+			h.fail = .4
+		}
+	}
+	in := e.input("frontend")
+	in.Anomalies = []ops.Anomaly{odd("s1", "payment", .95), odd("s2", "orders", .9)}
+	j := Rank(in, Config{})
+	if got := rootsOf(j); len(got) == 0 || got[0] != "payment" {
+		show(t, j)
+		t.Fatalf("roots %v", got)
+	}
+	if !strings.Contains(j.Sentence, "charge card") {
+		t.Errorf("sentence %q does not say what changed", j.Sentence)
+	}
+}

@@ -259,6 +259,8 @@ func (m *model) fromAnomalies() {
 			if ev.text == "" {
 				ev.text = a.Series
 			}
+		case a.Kind == ops.AnomalySequence:
+			ev.kind, ev.a = kSeq, clip(a.Severity, 0, .97)
 		case a.Kind == ops.AnomalyNewTemplate:
 			ev.kind, ev.a = kLog, clip(a.Severity, 0, .95)
 			ev.text = a.Series
@@ -384,7 +386,7 @@ func (m *model) networks() {
 // relateLogs weakens evidence from lines and calls that an entity's callees
 // show as well: generic error lines travel up.
 func (m *model) relateLogs() {
-	for _, k := range []kind{kLog, kCalls} {
+	for _, k := range []kind{kLog, kSeq, kCalls} {
 		m.relate(k)
 	}
 }

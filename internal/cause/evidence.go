@@ -2,6 +2,7 @@ package cause
 
 import (
 	"math"
+	"strconv"
 	"strings"
 
 	"github.com/norn-aiops/norn/internal/stats"
@@ -18,6 +19,7 @@ const (
 	kReq               // traffic
 	kNet               // client minus server time on an edge
 	kLog               // lines of a log template, per request where requests are known
+	kSeq               // the order of log lines within requests
 	kCalls             // calls to a peer per request
 	kSelf              // time in the entity itself
 	kUp                // silence, or "up" at 0
@@ -28,7 +30,7 @@ const (
 
 // weight is the largest score that one kind of evidence can give alone. None
 // gives certainty, so that kinds which agree win over a single loud one.
-var weight = [nKinds]float64{kLat: .95, kErr: .95, kRes: .9, kReq: .3, kNet: .95, kLog: .7, kCalls: .5, kSelf: .95, kUp: .97, kAlert: .6, kOther: .3}
+var weight = [nKinds]float64{kLat: .95, kErr: .95, kRes: .9, kReq: .3, kNet: .95, kLog: .7, kSeq: .93, kCalls: .5, kSelf: .95, kUp: .97, kAlert: .6, kOther: .3}
 
 // evidence is how far one series is from its baseline in the bad direction.
 type evidence struct {
@@ -240,9 +242,50 @@ func (c Config) measure(s *Series, k kind, w span, load traffic) (*evidence, boo
 		p := clip(max(mean(values(s.Baseline, always)), .002)+.5/(seen+1), .002, .9)
 		ev.z = min(ev.z, binomialZ(x*load.requests, load.requests, p))
 	}
+	if ev.d > 0 && (k == kLat || k == kSelf || k == kNet) && load.usual > 0 {
+		ev.z = min(ev.z, slowZ(s, ev, w, st, load))
+	}
 	ev.a = c.logistic(ev.z)
 	ev.onset = onsetOf(s, ev, w, sign)
 	return ev, true
+}
+
+// slowZ is the normal quantile of seeing as many slow requests as the window
+// must hold. A quantile over few requests is one request's time: whether that
+// means anything depends on how often the past held such a request.
+func slowZ(s *Series, ev *evidence, w span, st int64, load traffic) float64 {
+	slow := ev.med + (ev.x-ev.med)/2
+	perWindow := float64(st) / 1000
+	share := slowShare(ev.stat)
+	k, n := 0.0, 0.0
+	for _, v := range values(s.Window, span{w.from - st/2, w.to + st/2}) {
+		m := max(load.requests/max(float64(w.to-w.from)/1000, 1)*perWindow, 1)
+		n += m
+		if v >= slow {
+			k += max(1, share*m)
+		}
+	}
+	base := values(s.Baseline, always)
+	over := .5
+	for _, v := range base {
+		if v >= slow {
+			over++
+		}
+	}
+	g := min(over/float64(len(base)+1), .95)
+	usual := max(load.usual*perWindow, 1)
+	p := 1 - math.Pow(1-g, 1/max(1, usual*min(1, 20*share))) // of one request; with many, only a share of them lifts the quantile
+	return binomialZ(k, n, clip(p, 1e-6, .95))
+}
+
+// slowShare is the share of requests that must be slow for the statistic to
+// show it.
+func slowShare(stat string) float64 {
+	q, err := strconv.ParseFloat(stat, 64)
+	if err != nil || q <= 0 || q >= 1 {
+		return .05
+	}
+	return 1 - q
 }
 
 // localJump weakens a deviation that was there already in the minutes before

@@ -114,8 +114,10 @@ func (m *model) share(p, c int, k kind, callers []int) float64 {
 			f = max(f, .6*lat.a)
 		}
 	}
-	if log := cn.ev[kLog]; k == kErr && log != nil && log.a >= .8 { // wrong answers fail callers without failing themselves
-		f = max(f, .5*log.a)
+	for _, lk := range [...]kind{kLog, kSeq} { // wrong answers fail callers without failing themselves
+		if log := cn.ev[lk]; k == kErr && log != nil && log.a >= .8 {
+			f = max(f, .5*log.a)
+		}
 	}
 	return max(f, silent)
 }

@@ -3,6 +3,10 @@ package cause
 import (
 	"math"
 	"testing"
+
+	"github.com/prometheus/prometheus/model/labels"
+
+	"github.com/norn-aiops/norn/internal/telemetry"
 )
 
 func TestNumbersReadAsPeopleWriteThem(t *testing.T) {
@@ -36,5 +40,39 @@ func TestOneFailureOfOneRequestSaysLittle(t *testing.T) {
 	}
 	if z := binomialZ(0, 10, .1); z != 0 {
 		t.Errorf("no failure: %v", z)
+	}
+}
+
+func TestOneSlowRequestOfFewIsNoSlowService(t *testing.T) {
+	cfg := Config{}.WithDefaults()
+	meta := &telemetry.Series{Name: "norn_latency_seconds", Signal: telemetry.SignalLatency, Unit: "s", Labels: labels.FromStrings("quantile", "0.95")}
+	s := Series{Meta: meta}
+	for i := range 120 { // ten minutes, 2 requests a window; one window in 60 holds a slow request
+		v := .01
+		if i%60 == 11 {
+			v = .2
+		}
+		s.Baseline = append(s.Baseline, telemetry.Sample{T: int64(i) * 10_000, V: v})
+	}
+	window := func(vs ...float64) Series {
+		out := s
+		out.Window = nil
+		for i, v := range vs {
+			out.Window = append(out.Window, telemetry.Sample{T: 1_300_000 + int64(i)*10_000, V: v})
+		}
+		return out
+	}
+	w := span{1_300_000, 1_350_000}
+	load := traffic{growth: 1, requests: 12, usual: .2, atMost: 3}
+	one, all := window(.01, .01, .25, .01, .01, .01), window(.25, .25, .25, .25, .25, .25)
+	a, _ := cfg.measure(&one, kLat, w, load)
+	b, _ := cfg.measure(&all, kLat, w, load)
+	if a.a > .3 || b.a < .9 {
+		t.Errorf("one slow window of six: %.2f, all of them: %.2f", a.a, b.a)
+	}
+	single := window(.25)
+	c, _ := cfg.measure(&single, kLat, span{1_300_000, 1_300_000}, traffic{growth: 1, requests: 2, usual: .2, atMost: 3})
+	if c.a > .3 {
+		t.Errorf("one window of two requests: %.2f", c.a)
 	}
 }

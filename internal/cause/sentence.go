@@ -13,7 +13,7 @@ import (
 func (m *model) bestEvidence(n *node) *evidence {
 	var best *evidence
 	top := 0.0
-	prefer := [nKinds]float64{kUp: 2, kLat: 1.05, kErr: 1.06, kNet: 1.04, kSelf: 1, kRes: 1, kLog: 1, kCalls: 1, kAlert: 1, kReq: 1, kOther: 1}
+	prefer := [nKinds]float64{kUp: 2, kLat: 1.05, kErr: 1.06, kNet: 1.04, kSelf: 1, kRes: 1, kLog: 1, kSeq: 1, kCalls: 1, kAlert: 1, kReq: 1, kOther: 1}
 	for k, ev := range n.ev {
 		if ev == nil {
 			continue
@@ -36,7 +36,7 @@ func (ev *evidence) signal() telemetry.Signal {
 	switch ev.kind {
 	case kUp:
 		return telemetry.SignalUp
-	case kLog:
+	case kLog, kSeq:
 		return telemetry.SignalLogs
 	}
 	return telemetry.SignalOther
@@ -135,6 +135,8 @@ func (ev *evidence) what(e telemetry.Entity) string {
 		return "another tool's alert: " + shorten(ev.text, 80)
 	case kCalls:
 		return fmt.Sprintf("%s calls a request to %s instead of %s", human(ev.x, ""), ev.meta.Peer.Name, human(ev.med, ""))
+	case kSeq:
+		return "the order of its log lines changed: " + ev.text
 	case kLog:
 		if ev.text != "" {
 			return "new log line “" + shorten(ev.text, 80) + "”"
@@ -341,6 +343,8 @@ func (m *model) title(n *node, ev *evidence) string {
 		return name + ": " + shorten(ev.text, 60)
 	case kLog:
 		return name + ": unusual logs"
+	case kSeq:
+		return name + ": its requests take another course"
 	case kCalls:
 		return name + ": calls its dependencies differently"
 	}

@@ -308,6 +308,10 @@ func overlap(a, b *group) float64 {
 	return shared / total
 }
 
+// settle is how long (ms) after an incident opened its onset may still move:
+// then it is known, and what begins much later is another trouble.
+const settle = 60_000
+
 // open makes the group an incident.
 func (c *Correlator) open(now int64, g *group) {
 	g.in = &ops.Incident{ID: g.id, State: ops.StateOpen, Onset: g.onset, Opened: now}
@@ -352,7 +356,7 @@ func (c *Correlator) update(now int64, g *group, j ops.Judgement) bool {
 		in.Causes, in.Links = j.Causes, j.Links
 		g.roots = roots
 	}
-	in.Onset, in.Updated = g.burst(), now
+	in.Onset, in.Updated = g.began(now), now
 	in.Anomalies, in.Entities, in.Alerts = g.anomalies(), g.names(), g.alerts()
 	in.Changes = c.relevant(g)
 	for _, ch := range in.Changes {

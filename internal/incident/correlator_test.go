@@ -456,3 +456,50 @@ func TestAnIncidentKeepsASurerJudgement(t *testing.T) {
 		t.Fatalf("a weak second opinion replaced a sure first one: %+v %v", in.Causes, err)
 	}
 }
+
+func sequenceIn(entity string) ops.Anomaly {
+	return ops.Anomaly{ID: "x", Entity: svc(entity), Kind: ops.AnomalySequence, Signal: telemetry.SignalLogs, Severity: .7, Onset: t0, LastSeen: t0, Source: "norn"}
+}
+
+func TestRequestsThatTakeAnotherCourseOpenUnlessTheServiceWasChanged(t *testing.T) {
+	for name, x := range map[string]struct {
+		change telemetry.Change
+		want   int
+	}{
+		"no change":            {telemetry.Change{}, 1},
+		"deploy of it":         {telemetry.Change{Entity: svc("cart"), Kind: telemetry.ChangeDeploy, Time: t0 - 5*60_000}, 0},
+		"deploy elsewhere":     {telemetry.Change{Entity: svc("orders"), Kind: telemetry.ChangeDeploy, Time: t0 - 5*60_000}, 1},
+		"deploy long ago":      {telemetry.Change{Entity: svc("cart"), Kind: telemetry.ChangeDeploy, Time: t0 - 5*3600_000}, 1},
+		"an event, no release": {telemetry.Change{Entity: svc("cart"), Kind: telemetry.ChangeEvent, Time: t0 - 5*60_000}, 1},
+	} {
+		c := New(Config{})
+		if x.change.Time != 0 {
+			c.Change(x.change)
+		}
+		c.Anomaly(sequenceIn("cart"))
+		if cs := c.Tick(t0+10_000, shop()); len(cs) != x.want {
+			t.Errorf("%s: %d candidates, want %d", name, len(cs), x.want)
+		}
+	}
+}
+
+func TestTheOnsetOfAnOpenIncidentStaysWhereItIs(t *testing.T) {
+	c := New(Config{})
+	id := open(t, c, t0)
+	for i := range 20 { // a louder burst four minutes later, near enough to join
+		c.Anomaly(anomaly(fmt.Sprintf("late%d", i), "orders", uint64(100+i), t0+240_000, .95))
+	}
+	for _, cand := range c.Tick(t0+260_000, shop()) {
+		if cand.ID != id {
+			continue
+		}
+		if cand.Onset != t0 {
+			t.Errorf("judged from %d s after its onset", (cand.Onset-t0)/1000)
+		}
+		for _, in := range c.Apply(t0+260_000, id, verdict(.95, "frontend", "orders", "db")) {
+			if in.ID == id && in.Onset != t0 {
+				t.Errorf("onset moved by %d s", (in.Onset-t0)/1000)
+			}
+		}
+	}
+}

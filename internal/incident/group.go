@@ -205,7 +205,7 @@ func weakSilence(a *ops.Anomaly) bool {
 
 // worthJudging: two different signs (entity and signal) that are not chronic,
 // or one that is strong by nature.
-func (g *group) worthJudging() bool {
+func (g *group) worthJudging(changed func(*ops.Anomaly) bool) bool {
 	type sign struct {
 		e telemetry.Entity
 		s telemetry.Signal
@@ -217,7 +217,7 @@ func (g *group) worthJudging() bool {
 		if r.surprise < contextOnly || weakSilence(&r.a) {
 			continue
 		}
-		if strong(&r.a) {
+		if strong(&r.a) && !(r.a.Kind == ops.AnomalySequence && changed(&r.a)) {
 			return true
 		}
 		seen[sign{r.a.Entity, r.a.Signal, r.a.Kind == ops.AnomalyAlert}] = true
@@ -234,6 +234,8 @@ func strong(a *ops.Anomaly) bool {
 	case a.Kind == ops.AnomalyAlert:
 		s := strings.ToLower(a.Severe)
 		return s == "critical" || s == "page" || s == "emergency"
+	case a.Kind == ops.AnomalySequence:
+		return a.Severity >= .6
 	case a.Signal == telemetry.SignalErrors:
 		return a.Direction >= 0 && a.Severity >= .5
 	case a.Signal == telemetry.SignalUp:
@@ -265,6 +267,15 @@ func (g *group) burst() int64 {
 		}
 	}
 	return g.onset
+}
+
+// began is when the trouble began: estimated until the incident has been open
+// for a while, then fixed.
+func (g *group) began(now int64) int64 {
+	if g.in != nil && g.in.Verdict != "" && now-g.in.Opened >= settle {
+		return g.in.Onset
+	}
+	return g.burst()
 }
 
 // anomalies copies the records' anomalies, strongest first.

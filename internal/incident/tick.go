@@ -48,7 +48,7 @@ func (g *group) weight() float64 {
 }
 
 func (c *Correlator) due(g *group, now int64) bool {
-	if !g.worthJudging() {
+	if !g.worthJudging(c.changed) {
 		return false
 	}
 	if g.judged == 0 {
@@ -64,9 +64,17 @@ func (c *Correlator) due(g *group, now int64) bool {
 	return false
 }
 
+// changed reports whether the anomaly's entity was changed on purpose shortly
+// before: then other lines in its log are to be expected.
+func (c *Correlator) changed(a *ops.Anomaly) bool {
+	return slices.ContainsFunc(c.changes, func(ch telemetry.Change) bool {
+		return ch.Entity == a.Entity && ch.Kind != telemetry.ChangeEvent && ch.Time >= a.Onset-c.cfg.ChangeWindow && ch.Time <= a.Onset+60_000
+	})
+}
+
 // candidate describes a group for cause analysis.
 func (c *Correlator) candidate(g *group, now int64) Candidate {
-	out := Candidate{ID: g.id, Onset: g.burst(), Anomalies: g.anomalies(), Entities: g.names()}
+	out := Candidate{ID: g.id, Onset: g.began(now), Anomalies: g.anomalies(), Entities: g.names()}
 	out.Target = c.target(g)
 	for _, ch := range c.changes {
 		if ch.Time >= out.Onset-c.cfg.ChangeWindow && ch.Time <= min(now, out.Onset+5*60_000) {

@@ -22,7 +22,8 @@ const (
 	AnomalySilence     AnomalyKind = "silence"
 	AnomalyNewTemplate AnomalyKind = "new_template"
 	AnomalyLogRate     AnomalyKind = "log_rate"
-	AnomalyAlert       AnomalyKind = "alert" // another tool's alert
+	AnomalySequence    AnomalyKind = "sequence" // the order of log lines within requests
+	AnomalyAlert       AnomalyKind = "alert"    // another tool's alert
 )
 
 // Anomaly is a deviation of one series, template or entity over a span of

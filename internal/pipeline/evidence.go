@@ -76,7 +76,11 @@ func (p *Pipeline) templateText(id string) string {
 	if err != nil {
 		return ""
 	}
-	t, _ := p.miner.Find(p.miner.Resolve(n))
+	return p.templateName(n)
+}
+
+func (p *Pipeline) templateName(id uint64) string {
+	t, _ := p.miner.Find(p.miner.Resolve(id))
 	return t.Text
 }
 

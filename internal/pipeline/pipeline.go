@@ -17,6 +17,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -30,6 +31,7 @@ import (
 	"github.com/norn-aiops/norn/internal/graph"
 	"github.com/norn-aiops/norn/internal/incident"
 	"github.com/norn-aiops/norn/internal/logmine"
+	"github.com/norn-aiops/norn/internal/logmine/sequence"
 	"github.com/norn-aiops/norn/internal/normalize"
 	"github.com/norn-aiops/norn/internal/ops"
 	"github.com/norn-aiops/norn/internal/store"
@@ -90,6 +92,7 @@ type Pipeline struct {
 	derive   *normalize.Deriver
 	topo     *topology.Builder
 	miner    *logmine.Miner
+	order    *sequence.Model // of log lines within requests
 	engine   *detect.Engine
 	graph    *graph.Graph
 	corr     *incident.Correlator
@@ -131,6 +134,7 @@ func New(cfg Config, log *slog.Logger, reg prometheus.Registerer) (*Pipeline, er
 		queue:   anomalyQueue{max: cfg.MaxQueue},
 		started: time.Now(),
 	}
+	p.order = sequence.New(sequence.Config{Resolve: p.miner.Resolve, Text: p.templateName})
 	p.points.New = func() any { s := make([]telemetry.Point, 0, 1024); return &s }
 	return p, nil
 }
@@ -226,7 +230,7 @@ func (p *Pipeline) Tick(ctx context.Context, now int64) error {
 		return err
 	}
 	quiet := p.quiet.Load()
-	for _, a := range append(p.engine.Tick(now), p.miner.Tick(now)...) {
+	for _, a := range slices.Concat(p.engine.Tick(now), p.miner.Tick(now), p.order.Tick(now)) {
 		if !quiet {
 			p.queue.push(a)
 		}

@@ -62,6 +62,7 @@ func (p *Pipeline) learnLog(ctx context.Context, rec *telemetry.LogRecord, fresh
 	if fresh != nil && !p.quiet.Load() {
 		p.queue.push(*fresh)
 	}
+	p.order.Add(rec, rec.Template)
 	p.topo.Resource(rec.Entity, rec.Instance, rec.Resource, rec.Time/1e6)
 	if ch, ok := p.logs.ChangeFromLog(rec); ok {
 		if err := p.change(ctx, &ch); err != nil {

@@ -23,6 +23,7 @@ import (
 const (
 	blobDetect  = "detect"
 	blobLogmine = "logmine"
+	blobOrder   = "log_sequence"
 	blobClock   = "clock"
 )
 
@@ -46,6 +47,9 @@ func (p *Pipeline) save(ctx context.Context) error {
 		return err
 	}
 	if err := p.saveBlob(ctx, blobLogmine, p.miner.Snapshot); err != nil {
+		return err
+	}
+	if err := p.saveBlob(ctx, blobOrder, p.order.Snapshot); err != nil {
 		return err
 	}
 	if err := p.st.State.PutEdges(ctx, p.graph.Edges()); err != nil {
@@ -90,6 +94,7 @@ func (p *Pipeline) restore(ctx context.Context, now int64) error {
 		p.openNow.note(&open[i])
 	}
 	p.loadBlob(ctx, blobLogmine, p.miner.Restore)
+	p.loadBlob(ctx, blobOrder, p.order.Restore)
 	restored := p.loadBlob(ctx, blobDetect, p.engine.Restore)
 	return p.catchUp(ctx, restored, now)
 }

@@ -8,6 +8,8 @@ import (
 	"github.com/norn-aiops/norn/internal/cause"
 	"github.com/norn-aiops/norn/internal/graph"
 	"github.com/norn-aiops/norn/internal/logmine"
+	"github.com/norn-aiops/norn/internal/logmine/sequence"
+	"github.com/norn-aiops/norn/internal/ops"
 	"github.com/norn-aiops/norn/internal/telemetry"
 	"github.com/norn-aiops/norn/internal/topology"
 )
@@ -48,7 +50,7 @@ func (d *nezhaDay) direct(cfg cause.Config) ([]Answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	t, g, covered, err := tabulate(rec.Feed)
+	t, g, covered, odd, err := tabulate(rec.Feed)
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", d.name, err)
 	}
@@ -65,6 +67,11 @@ func (d *nezhaDay) direct(cfg cause.Config) ([]Answer, error) {
 	for _, f := range d.faults {
 		w := Interval{f.Onset, f.Onset + nezhaWindow + 10_000}
 		in := cause.Input{Onset: f.Onset, Now: w.To, View: g.AsOf(f.Onset + nezhaWindow)}
+		for _, a := range odd {
+			if a.LastSeen >= w.From && a.Onset <= w.To {
+				in.Anomalies = append(in.Anomalies, a)
+			}
+		}
 		for _, s := range t.cut(func(ts int64) bool { return !faulty(ts) }, w, nil) {
 			if isOwn(s.Meta) { // between the recorded minutes there are no spans and lines, which is not a rate of 0
 				s.Baseline, s.Pre, s.Window = keepCovered(s.Baseline, covered), keepCovered(s.Pre, covered), keepCovered(s.Window, covered)
@@ -91,56 +98,82 @@ func keepCovered(in []telemetry.Sample, covered map[int64]bool) []telemetry.Samp
 
 // tabulate reads a whole feed into a table of series, as the pipeline would
 // make them: spans give requests, errors, latency and edges, logs give rates of
-// templates. covered holds the ends of the ten-second windows that had spans.
-func tabulate(feed Feed) (t *table, g *graph.Graph, covered map[int64]bool, err error) {
-	t, g, covered = newTable(), graph.New(24*3600_000), map[int64]bool{}
-	tops, miner := topology.New(topology.Config{}), logmine.New(logmine.Config{})
-	flush := func(now int64) {
-		samples, edges := tops.Flush(now)
-		for _, e := range edges {
-			g.Load([]graph.Edge{e})
-		}
-		out := make([]Sample, 0, len(samples))
-		for _, s := range samples {
-			out = append(out, Sample{Labels: s.Labels, T: s.T, V: s.V, Type: "gauge"})
-		}
-		for _, s := range miner.Flush(now) {
-			out = append(out, Sample{Labels: s.Labels, T: s.T, V: s.V, Type: "gauge"})
-		}
-		t.add(out)
-	}
-	last := int64(0)
+// templates. covered holds the ends of the ten-second windows that had spans, odd the
+// changes in the order of log lines.
+func tabulate(feed Feed) (t *table, g *graph.Graph, covered map[int64]bool, odd []ops.Anomaly, err error) {
+	b := newTabulator()
 	for {
 		it, err := feed.Next()
 		if errors.Is(err, io.EOF) {
-			flush(last + 600_000)
-			return t, g, covered, nil
+			b.flush(b.last + 600_000)
+			return b.t, b.g, b.covered, b.odd, nil
 		}
 		if err != nil {
-			return nil, nil, nil, err
+			return nil, nil, nil, nil, err
 		}
-		t.add(it.Samples)
-		for _, e := range it.Edges {
-			g.Load([]graph.Edge{e})
-		}
-		for i := range it.Logs {
-			miner.Add(&it.Logs[i])
-		}
-		if len(it.Spans) > 0 {
-			covered[tenSeconds(it.T)] = true
-			tops.Spans(it.Spans)
-		}
-		for i := range it.Spans {
-			for _, a := range [][2]telemetry.Entity{{it.Spans[i].Entity, it.Spans[i].Instance}} {
-				tops.Resource(a[0], a[1], it.Spans[i].Resource, it.Spans[i].End)
-			}
-		}
-		if last == 0 || it.T-last > 600_000 {
-			flush(it.T - 60_000)
-		}
-		for now := max(last, it.T-600_000) + 10_000; now <= it.T; now += 10_000 {
-			flush(now)
-		}
-		last = it.T
+		b.take(&it)
 	}
+}
+
+type tabulator struct {
+	t       *table
+	g       *graph.Graph
+	tops    *topology.Builder
+	miner   *logmine.Miner
+	order   *sequence.Model
+	covered map[int64]bool
+	odd     []ops.Anomaly
+	byID    map[string]int // place in odd
+	last    int64
+}
+
+func newTabulator() *tabulator {
+	miner := logmine.New(logmine.Config{})
+	return &tabulator{t: newTable(), g: graph.New(24 * 3600_000), tops: topology.New(topology.Config{}), miner: miner,
+		order: sequence.New(sequence.Config{Resolve: miner.Resolve}), covered: map[int64]bool{}, byID: map[string]int{}}
+}
+
+func (b *tabulator) flush(now int64) {
+	for _, a := range b.order.Tick(now) {
+		if i, known := b.byID[a.ID]; known {
+			b.odd[i] = a
+			continue
+		}
+		b.byID[a.ID] = len(b.odd)
+		b.odd = append(b.odd, a)
+	}
+	samples, edges := b.tops.Flush(now)
+	b.g.Load(edges)
+	out := make([]Sample, 0, len(samples))
+	for _, s := range samples {
+		out = append(out, Sample{Labels: s.Labels, T: s.T, V: s.V, Type: "gauge"})
+	}
+	for _, s := range b.miner.Flush(now) {
+		out = append(out, Sample{Labels: s.Labels, T: s.T, V: s.V, Type: "gauge"})
+	}
+	b.t.add(out)
+}
+
+func (b *tabulator) take(it *Item) {
+	b.t.add(it.Samples)
+	b.g.Load(it.Edges)
+	for i := range it.Logs {
+		template, _ := b.miner.Add(&it.Logs[i])
+		b.order.Add(&it.Logs[i], template)
+	}
+	if len(it.Spans) > 0 {
+		b.covered[tenSeconds(it.T)] = true
+		b.tops.Spans(it.Spans)
+	}
+	for i := range it.Spans {
+		s := &it.Spans[i]
+		b.tops.Resource(s.Entity, s.Instance, s.Resource, s.End)
+	}
+	if b.last == 0 || it.T-b.last > 600_000 {
+		b.flush(it.T - 60_000)
+	}
+	for now := max(b.last, it.T-600_000) + 10_000; now <= it.T; now += 10_000 {
+		b.flush(now)
+	}
+	b.last = it.T
 }

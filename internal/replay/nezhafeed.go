@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/fnv"
 	"io"
 	"math"
 	"slices"
@@ -155,7 +156,34 @@ type nezhaFeed struct {
 	files   []nezhaFile
 	logs    []telemetry.LogRecord
 	spans   []telemetry.Span
-	clock   int64 // T of the last item
+	clock   int64            // T of the last item
+	seen    map[uint64]int64 // hash of a record -> its time (ns): neighbouring files hold some records twice
+}
+
+// again reports whether the record was read before, and notes it.
+func (f *nezhaFeed) again(t int64, parts ...string) bool {
+	h := fnv.New64a()
+	fmt.Fprint(h, t)
+	for _, p := range parts {
+		h.Write([]byte(p))
+		h.Write([]byte{0})
+	}
+	if f.seen == nil {
+		f.seen = map[uint64]int64{}
+	}
+	key := h.Sum64()
+	_, known := f.seen[key]
+	f.seen[key] = t
+	return known
+}
+
+// forget drops what is older than ten minutes before t (ns).
+func (f *nezhaFeed) forget(t int64) {
+	for k, at := range f.seen {
+		if at < t-600e9 {
+			delete(f.seen, k)
+		}
+	}
 }
 
 func (f *nezhaFeed) bounds() (from, to int64) {
@@ -236,7 +264,11 @@ func (f *nezhaFeed) load(file nezhaFile) error {
 			if err != nil {
 				return err
 			}
-			f.spans = append(f.spans, spans...)
+			for i := range spans {
+				if s := &spans[i]; !f.again(s.Start, s.TraceID, s.SpanID, s.Instance.Name) {
+					f.spans = append(f.spans, *s)
+				}
+			}
 			slices.SortStableFunc(f.spans, func(a, b telemetry.Span) int { return cmpInt(a.End, b.End) })
 			return nil
 		}
@@ -244,7 +276,12 @@ func (f *nezhaFeed) load(file nezhaFile) error {
 		if err != nil {
 			return err
 		}
-		f.logs = append(f.logs, logs...)
+		for i := range logs {
+			if l := &logs[i]; !f.again(l.Time, l.Instance.Name, l.SpanID, l.Body) {
+				f.logs = append(f.logs, *l)
+			}
+		}
+		f.forget(file.minute * 1e6)
 		slices.SortStableFunc(f.logs, func(a, b telemetry.LogRecord) int { return cmpInt(a.Time, b.Time) })
 		return nil
 	})
