@@ -55,7 +55,8 @@ func layers() map[string]entry {
 		"internal/store": in(kernels, "internal/graph"), // contracts only
 
 		"internal/cause":            in(stages),
-		"internal/detect":           in(stages),
+		"internal/detect":           in(stages, "internal/detect/choice"),
+		"internal/detect/choice":    in(stages),
 		"internal/incident":         in(stages),
 		"internal/logmine":          in(stages),
 		"internal/logmine/sequence": in(stages),

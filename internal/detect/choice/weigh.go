@@ -1,0 +1,150 @@
+package choice
+
+import (
+	"fmt"
+	"math"
+	"strings"
+)
+
+// The weights. The records of jumps and spikes carry most; how much the mere
+// size of a jump counts is the choice that the profile makes. They were set by
+// hand on six public sets (NAB, SMAP, MSL, SKAB, merlion's synthetic series,
+// sample KPIs), on which values within a fifth of these do about as well.
+const (
+	perRecord   = 4.  // of Jump and Spike, for each e-fold above the record
+	perDistance = 1.  // of Distance
+	perFar      = .5  // of Distance, for each e-fold above e times the usual
+	perRun      = 2.  // of Run
+	perLevel    = 3.  // of Level
+	perNovelty  = 1.  // of Novelty, and as much
+	perOldNov   = 2.  // again once the series is known
+	perEven     = 2.5 // of Size in evenly noisy series, for each e-fold above e times the usual
+	perSmooth   = 2.  // of Size in smooth series
+	limit       = 4.  // sum at which an alarm is due
+
+	nearRecord = .15 // e-folds below the record from which it counts
+	perFold    = .5  // sum that makes a score 30 % larger
+)
+
+// Profile says what a series is like.
+type Profile struct {
+	Points  uint32  `json:"points"`
+	Even    float32 `json:"even"`    // 0..1: noise with a light tail and without repeats
+	Smooth  float32 `json:"smooth"`  // 0..1: changes are small against the distance from the mean
+	Repeats float32 `json:"repeats"` // share of values that equal the one before
+	Tail    float32 `json:"tail"`    // log ratio of the 99 % and 90 % quantile of distances: .45 Gaussian, more for bursts
+	Novel   float32 `json:"novel"`   // mean novelty
+	Known   float32 `json:"known"`   // 0..1 over the first thousand points
+}
+
+// Profile gives the present profile.
+func (c *Chooser) Profile() Profile {
+	p := Profile{Points: c.n, Repeats: c.repeat, Tail: c.tail.index(), Novel: c.habit, Known: min(1, float32(c.n)/1000)}
+	p.Even = unit((.7-p.Tail)/.2) * unit((c.tail.share-.6)/.3) * unit((float32(c.tail.total)-200)/500)
+	if a, b := c.g[Jump].rms, c.g[Distance].rms; b > 0 {
+		p.Smooth = unit((log(b/max(a, 1e-6*b)) - .7) / 2)
+	}
+	return p
+}
+
+func unit(x float32) float32 { return min(1, max(0, x)) }
+
+// weigh adds up the evidence of the members.
+func (c *Chooser) weigh(raw *[gauges]float32, novelty float32) (out Verdict) {
+	e := &out.Evidence
+	for i, w := range [gauges]float32{perRecord, perRecord, perDistance, perRun, perLevel} {
+		e[i] = w * c.record(i, raw[i])
+	}
+	e[Distance] += perFar * c.size(Distance, raw[Distance])
+	size := max(c.size(Jump, raw[Jump]), c.size(Spike, raw[Spike]))
+	nov := min(2, max(0, log(novelty+.001)+2))
+	sum := float32(0)
+	for _, x := range e[:gauges] {
+		sum += x
+	}
+	if sum == 0 && size == 0 && nov == 0 {
+		return out // nearly always
+	}
+	p := c.Profile()
+	e[Size] = (perEven*p.Even + perSmooth*p.Smooth) * size
+	e[Novelty] = (perNovelty + perOldNov*p.Known) * nov
+	sum += e[Size] + e[Novelty] - limit
+	for i, x := range e {
+		if x > e[out.Member] {
+			out.Member = i
+		}
+	}
+	out.Score = float32(math.Exp(float64(sum) * (math.Log(1.3) / perFold)))
+	return out
+}
+
+// record is by how many e-folds r exceeds the member's record, counted from a
+// little below it, 0 to 1.
+func (c *Chooser) record(i int, r float32) float32 {
+	g := &c.g[i]
+	top := (g.peak + .001*g.mean) * max(c.raise, 1)
+	if r <= .86*top || r == 0 {
+		return 0
+	}
+	if r >= 2.4*top {
+		return 1
+	}
+	return min(1, max(0, log(r/top)+nearRecord))
+}
+
+// size is by how many e-folds r exceeds e times its usual size, 0 to 1.5.
+func (c *Chooser) size(i int, r float32) float32 {
+	s := c.g[i].rms
+	if r <= 2.7*s || r == 0 {
+		return 0
+	}
+	if r >= 12.2*s {
+		return 1.5
+	}
+	return min(1.5, max(0, log(r/s)-1))
+}
+
+// Names of the members, in their order.
+func Names() [Members]string {
+	return [Members]string{"jump", "spike", "distance", "run", "level", "novelty", "size"}
+}
+
+// Limit is the evidence at which an alarm is due.
+const Limit = limit
+
+// Weights are the members' present weights, in their order: evidence for each
+// e-fold of deviation, against Limit.
+func (c *Chooser) Weights() [Members]float32 {
+	p := c.Profile()
+	return [Members]float32{perRecord, perRecord, perDistance, perRun, perLevel, perNovelty + perOldNov*p.Known, perEven*p.Even + perSmooth*p.Smooth}
+}
+
+// Sentence says in words what was chosen and why.
+func (c *Chooser) Sentence() string {
+	p := c.Profile()
+	if p.Points < 104 {
+		return fmt.Sprintf("The choice of detectors waits for more points (%d so far).", p.Points)
+	}
+	var b strings.Builder
+	switch w := perEven*p.Even + perSmooth*p.Smooth; {
+	case p.Even >= .5:
+		fmt.Fprintf(&b, "The noise is even, so the size of a single jump counts by itself (weight %.1f) beside records", w)
+	case p.Smooth >= .5:
+		fmt.Fprintf(&b, "It moves smoothly, so the size of a single jump counts by itself (weight %.1f) beside records", w)
+	case p.Repeats >= .5:
+		fmt.Fprintf(&b, "It repeats itself (%.0f %% of values equal the last), so only records of jump, spike or level count", 100*p.Repeats)
+	case p.Tail >= .7:
+		b.WriteString("It comes in bursts, so a jump counts only when it breaks the record of the last week")
+	default:
+		fmt.Fprintf(&b, "Records of jump, spike and level count most, the size of a jump a little (weight %.1f)", w)
+	}
+	switch {
+	case p.Known < 1:
+		b.WriteString("; its habits are still too young for novelty to weigh fully.")
+	case p.Novel > .08:
+		b.WriteString("; new patterns come often.")
+	default:
+		b.WriteString("; new patterns are rare and count.")
+	}
+	return b.String()
+}
