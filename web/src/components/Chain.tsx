@@ -11,7 +11,7 @@ const signalWords: Record<string, string> = {
 };
 
 const horizontal: ChainOptions = { vertical: false, nodeW: 178, nodeH: 64, gapLayer: 76, gapNode: 14, maxNodes: 12, users: true };
-const vertical: ChainOptions = { vertical: true, nodeW: 172, nodeH: 60, gapLayer: 40, gapNode: 10, maxNodes: 12, users: true };
+const vertical: ChainOptions = { vertical: true, nodeW: 172, nodeH: 60, gapLayer: 40, gapNode: 10, maxNodes: 12, users: true, perRow: 2 };
 
 function path(e: ChainEdge, o: ChainOptions): { d: string; mx: number; my: number } {
   const [x1, y1] = o.vertical ? [e.from.x + o.nodeW / 2, e.from.y + o.nodeH] : [e.from.x + o.nodeW, e.from.y + o.nodeH / 2];
@@ -68,7 +68,7 @@ function Node({ node, o, incident, first, onPick }: NodeProps) {
       <rect className="nodebox" width={o.nodeW} height={o.nodeH} rx="8" />
       <text className="role" x="11" y="17">
         {role}
-        {kind ? <tspan className="sub"> {kind}</tspan> : null}
+        {kind && (role.length + kind.length) * 7.2 < o.nodeW - 20 ? <tspan className="sub"> {kind}</tspan> : null}
       </text>
       {users ? (
         lines(sub, small, 2).map((line, i) => (
@@ -82,7 +82,7 @@ function Node({ node, o, incident, first, onPick }: NodeProps) {
             {middle(node.entity.name, chars)}
           </text>
           <text className="sub" x="11" y="52">
-            {middle(sub, small)}
+            {lines(sub, small, 1)[0]}
           </text>
         </>
       )}
@@ -103,8 +103,7 @@ export function Chain({ incident, onPick }: { incident: Incident; onPick: (key: 
       l = layoutChain(causes, incident.links ?? [], o);
     }
     if (o.vertical && width > 0 && l.width > width) {
-      const most = Math.round((l.width + o.gapNode) / (o.nodeW + o.gapNode));
-      o = { ...o, nodeW: Math.max(112, Math.floor((width + o.gapNode) / most) - o.gapNode) };
+      o = { ...o, nodeW: Math.max(112, Math.floor((width - 2 + o.gapNode) / 2) - o.gapNode) };
       l = layoutChain(causes, incident.links ?? [], o);
     }
     return { ...l, o };

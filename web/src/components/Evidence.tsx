@@ -8,7 +8,7 @@ import type { Anomaly, Evidence, Incident, TimelineEvent } from "../api/client";
 import { whyQuery } from "../api/queries";
 import { keyOf } from "../lib/chain";
 import { labelsOf, seriesName } from "../lib/names";
-import { percent, value } from "../lib/format";
+import { number, percent, value } from "../lib/format";
 import { EntityName, ErrorNotice, Glyph, Meter, Time, type Tone } from "./bits";
 
 const roleOrder: Record<string, number> = { root: 0, intermediate: 1, symptom: 2, bystander: 3 };
@@ -66,7 +66,7 @@ export function EvidenceList({ incident, now, focus, clear }: { incident: Incide
                 <EntityName entity={e.entity} />
                 <span>{e.signal}</span>
                 {e.onset_unix_ms ? <Time at={e.onset_unix_ms} now={now} seconds /> : null}
-                {e.z ? <span title="Robust distance from usual, in units of the usual noise">z {e.z.toFixed(1)}</span> : null}
+                {e.z ? <span title="Robust distance from usual, in units of the usual noise">z {number(e.z)}</span> : null}
                 {e.expr ? (
                   <Link to="/explore" search={{ ...target(incident, e), from: String(incident.onset_unix_ms - 1_800_000), to: incident.resolved_unix_ms ? String(incident.resolved_unix_ms + 600_000) : undefined }}>
                     explore

@@ -6,6 +6,8 @@ import { useQuery } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
 import { useState, type KeyboardEvent, type ReactNode } from "react";
 import { incidentsQuery, seriesListQuery, servicesQuery } from "../api/queries";
+import type { Series } from "../api/client";
+import { seriesName } from "../lib/names";
 import { useNow } from "../state/clock";
 import { Ago, cellTone, EntityName, Glyph, stateTone } from "./bits";
 
@@ -25,6 +27,22 @@ const matches = (text: string, q: string) => {
     .every((w) => t.includes(w));
 };
 
+function SeriesItem({ s }: { s: Series }) {
+  const n = seriesName(s.name, s.labels);
+  return (
+    <>
+      <Glyph tone={s.anomaly_id ? "bad" : "good"} />
+      <span className="ellipsis">
+        {n.what} <span className="dim">{n.which}</span>
+      </span>
+      <span className="faint ellipsis">
+        {s.instance.name || s.entity.name}
+        {s.peer.name ? ` → ${s.peer.name}` : ""}
+      </span>
+    </>
+  );
+}
+
 function usePaletteItems(q: string, toggleTheme: () => void, showHelp: () => void): Item[] {
   const navigate = useNavigate();
   const now = useNow(30_000);
@@ -37,6 +55,7 @@ function usePaletteItems(q: string, toggleTheme: () => void, showHelp: () => voi
     ["Incidents", "history of all incidents", () => void navigate({ to: "/incidents", search: {} })],
     ["Explore metrics", "any series with its band", () => void navigate({ to: "/explore", search: {} })],
     ["Explore logs", "search log lines", () => void navigate({ to: "/explore", search: { tab: "logs" } })],
+    ["Explore traces", "find spans by service and length", () => void navigate({ to: "/explore", search: { tab: "traces" } })],
     ["Log patterns", "what changed in the logs", () => void navigate({ to: "/explore", search: { tab: "patterns" } })],
     ["Switch theme", "dark, light, system", toggleTheme],
     ["Keyboard shortcuts", "help", showHelp],
@@ -61,7 +80,7 @@ function usePaletteItems(q: string, toggleTheme: () => void, showHelp: () => voi
     for (const s of found)
       hits.push({
         key: `m:${s.id}`, group: "Series", text: s.name, go: () => void navigate({ to: "/explore", search: { series: s.id, q: slow } }),
-        show: <><Glyph tone={s.anomaly_id ? "bad" : "good"} /><span className="ellipsis">{s.name}</span><span className="faint ellipsis">{s.entity.name}{s.peer.name ? ` → ${s.peer.name}` : ""}</span></>,
+        show: <SeriesItem s={s} />,
       });
   const cap: Record<string, number> = q ? { "Pages and commands": 4, Incidents: 6, Services: 8 } : { Incidents: 5, Services: 5 };
   const count: Record<string, number> = {};

@@ -34,6 +34,18 @@ describe("cause chain", () => {
     expect(l.edges[0]).toMatchObject({ direct: false, share: 0.6 });
   });
 
+  it("breaks a wide layer into rows on a phone, none over another", () => {
+    const roots = ["a", "b", "c"].map((n) => cause(n, "root"));
+    const l = layoutChain([...roots, cause("z", "symptom", [["a", 0.5]])], [calls("z", "a"), calls("z", "b"), calls("z", "c")], { ...opts, vertical: true, perRow: 2 });
+    expect(l.width).toBe(2 * 160 + 16);
+    for (const n of l.nodes) {
+      expect(n.x >= 0 && n.x + 160 <= l.width && n.y >= 0 && n.y + 50 <= l.height).toBe(true);
+      for (const m of l.nodes) if (m !== n) expect(Math.abs(m.x - n.x) >= 160 || Math.abs(m.y - n.y) >= 50).toBe(true);
+    }
+    const z = l.nodes.find((n) => n.entity.name === "z")!;
+    expect(Math.max(...l.nodes.filter((n) => n.role === "root").map((n) => n.y))).toBeLessThan(z.y);
+  });
+
   it("leaves bystanders out and says how many it hid", () => {
     const many = Array.from({ length: 20 }, (_, i) => cause(`s${i}`, i === 0 ? "root" : "symptom"));
     const l = layoutChain([...many, cause("idle", "bystander")], [], opts);

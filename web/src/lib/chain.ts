@@ -55,6 +55,7 @@ export interface ChainOptions {
   gapNode: number;
   maxNodes: number;
   users: boolean;
+  perRow?: number; // a layer of more nodes is broken into rows, as text into lines
 }
 
 export const keyOf = (e: Entity) => `${e.kind}/${e.name}`;
@@ -174,16 +175,23 @@ function order(nodes: ChainNode[], edges: ChainEdge[]): ChainNode[][] {
 
 function place(layers: ChainNode[][], o: ChainOptions): { width: number; height: number } {
   const [along, across] = o.vertical ? [o.nodeH, o.nodeW] : [o.nodeW, o.nodeH];
-  const most = Math.max(1, ...layers.map((l) => l.length));
+  const fit = o.perRow ?? Infinity;
+  const most = Math.max(1, ...layers.map((l) => Math.min(fit, l.length)));
   const breadth = most * across + (most - 1) * o.gapNode;
-  layers.forEach((ns, i) => {
-    const used = ns.length * across + (ns.length - 1) * o.gapNode;
-    ns.forEach((n, j) => {
-      const a = i * (along + o.gapLayer);
-      const b = (breadth - used) / 2 + j * (across + o.gapNode);
-      [n.x, n.y] = o.vertical ? [b, a] : [a, b];
-    });
-  });
-  const length = Math.max(1, layers.length) * (along + o.gapLayer) - o.gapLayer;
+  let a = 0;
+  for (const layer of layers) {
+    const rows = Math.ceil(layer.length / fit) || 1;
+    const per = Math.ceil(layer.length / rows);
+    for (let r = 0; r < rows; r++) {
+      const ns = layer.slice(r * per, (r + 1) * per);
+      const used = ns.length * across + (ns.length - 1) * o.gapNode;
+      ns.forEach((n, j) => {
+        const b = (breadth - used) / 2 + j * (across + o.gapNode);
+        [n.x, n.y] = o.vertical ? [b, a] : [a, b];
+      });
+      a += along + (r < rows - 1 ? o.gapNode : o.gapLayer);
+    }
+  }
+  const length = Math.max(along, a - o.gapLayer);
   return o.vertical ? { width: breadth, height: length } : { width: length, height: breadth };
 }

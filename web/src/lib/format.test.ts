@@ -4,7 +4,7 @@ import { clock, compact, duration, fullTime, lines, middle, number, percent, plu
 describe("numbers", () => {
   it.each([
     [0, "0"], [0.123456, "0.123"], [12.3456, "12.3"], [999.4, "999"], [1234.5, "1235"], [41230, "41,230"], [-41230, "-41,230"],
-    [2.5, "2.5"], [100, "100"], [0.00001, "1.0e-5"], [Number.NaN, "–"], [Infinity, "–"],
+    [2.5, "2.5"], [100, "100"], [0.00001, "0.00001"], [0.0000001, "1.0e-7"], [Number.NaN, "–"], [Infinity, "–"],
   ])("%f is %s", (v, want) => expect(number(v)).toBe(want));
 
   it.each([[950, "950"], [999.7, "1k"], [41230, "41.2k"], [1_000_000, "1M"], [-2_500_000_000, "-2.5G"]])("%f compact is %s", (v, want) =>

@@ -7,7 +7,7 @@ export function number(v: number): string {
   if (!Number.isFinite(v)) return NO_VALUE;
   const a = Math.abs(v);
   if (a === 0) return "0";
-  if (a < 1e-4 || a >= 1e15) return v.toExponential(1);
+  if (a < 1e-6 || a >= 1e15) return v.toExponential(1);
   if (a >= 1000) return group(Math.round(v));
   return digits(v);
 }

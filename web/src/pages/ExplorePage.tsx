@@ -39,6 +39,7 @@ export function ExplorePage() {
   const title = tabs.find(([tab]) => tab === s.tab)?.[1] ?? "Explore";
   useEffect(() => {
     document.title = `${title} · Norn`;
+    document.querySelector(".tabs [aria-current=page]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
   }, [title]);
   return (
     <div className="page">
