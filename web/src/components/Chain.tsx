@@ -11,7 +11,7 @@ const signalWords: Record<string, string> = {
 };
 
 const horizontal: ChainOptions = { vertical: false, nodeW: 178, nodeH: 64, gapLayer: 76, gapNode: 14, maxNodes: 12, users: true };
-const vertical: ChainOptions = { vertical: true, nodeW: 172, nodeH: 60, gapLayer: 40, gapNode: 10, maxNodes: 12, users: true, perRow: 2 };
+const vertical: ChainOptions = { vertical: true, nodeW: 184, nodeH: 60, gapLayer: 40, gapNode: 10, maxNodes: 12, users: true, perRow: 2 };
 
 function path(e: ChainEdge, o: ChainOptions): { d: string; mx: number; my: number } {
   const [x1, y1] = o.vertical ? [e.from.x + o.nodeW / 2, e.from.y + o.nodeH] : [e.from.x + o.nodeW, e.from.y + o.nodeH / 2];

@@ -33,9 +33,9 @@ function Name({ a }: { a: Anomaly }) {
 export function EvidenceList({ incident, now, focus, clear }: { incident: Incident; now: number; focus: string; clear: () => void }) {
   const [all, setAll] = useState(false);
   const rows = (incident.causes ?? [])
-    .flatMap((c) => (c.evidence ?? []).map((e) => ({ e, role: c.role, key: keyOf(c.entity) })))
+    .flatMap((c, place) => (c.evidence ?? []).map((e) => ({ e, role: c.role, place, key: keyOf(c.entity) })))
     .filter((r) => !focus || r.key === focus || keyOf(r.e.entity) === focus)
-    .sort((a, b) => (roleOrder[a.role] ?? 9) - (roleOrder[b.role] ?? 9) || b.e.weight - a.e.weight);
+    .sort((a, b) => (roleOrder[a.role] ?? 9) - (roleOrder[b.role] ?? 9) || a.place - b.place || b.e.weight - a.e.weight);
   const cause = focus ? incident.causes?.find((c) => keyOf(c.entity) === focus) : undefined;
   const shown = all ? rows : rows.slice(0, 10);
   return (
