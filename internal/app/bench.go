@@ -8,6 +8,7 @@ import (
 
 	"github.com/prometheus/common/promslog"
 	"github.com/prometheus/prometheus/tsdb"
+	"github.com/prometheus/prometheus/util/compression"
 
 	"github.com/norn-aiops/norn/internal/bench/events"
 	"github.com/norn-aiops/norn/internal/bench/ingest"
@@ -20,6 +21,7 @@ func BenchBare(dir string) (ingest.Target, error) {
 	opts := tsdb.DefaultOptions()
 	opts.OutOfOrderTimeWindow = (30 * time.Minute).Milliseconds()
 	opts.RetentionDuration = time.Duration(century).Milliseconds()
+	opts.WALCompression = compression.Snappy // as Prometheus itself runs, and Norn
 	db, err := tsdb.Open(dir, promslog.NewNopLogger(), nil, opts, nil)
 	if err != nil {
 		return ingest.Target{}, fmt.Errorf("cannot open the bare TSDB: %w", err)

@@ -23,6 +23,7 @@ type batch struct {
 // judged.
 type due struct {
 	s     *series
+	seat  *seat
 	point *telemetry.Point
 	held  uint8
 }
@@ -49,7 +50,7 @@ func (e *Engine) ObserveBatch(pts []telemetry.Point, emit func(*ops.Anomaly)) {
 			c := &b.row.seats[mark%rowSize]
 			if c.meta == uintptr(unsafe.Pointer(p.Series)) && c.meta != 0 {
 				if !c.push(p.T, p.V) {
-					b.await(b.row.of[mark%rowSize], p)
+					b.await(b.row.of[mark%rowSize], c, p)
 				}
 				continue
 			}
@@ -95,8 +96,8 @@ func (b *batch) seek(p *telemetry.Point) {
 		p.Seat.Store(s.mark())
 	}
 	b.e.describe(s, p.Series)
-	if !s.seat().push(p.T, p.V) {
-		b.await(s, p)
+	if c := s.seat(); !c.push(p.T, p.V) {
+		b.await(s, c, p)
 	}
 }
 
@@ -112,19 +113,18 @@ func (e *Engine) describe(s *series, meta *telemetry.Series) {
 }
 
 // await puts a series on the list of those that are due.
-func (b *batch) await(s *series, p *telemetry.Point) {
+func (b *batch) await(s *series, c *seat, p *telemetry.Point) {
 	if math.IsNaN(p.V) || math.IsInf(p.V, 0) {
 		b.wrong++
 		return
 	}
-	c := s.seat()
 	if b.n == len(b.due) || c.n == waiting {
 		b.judge()
 		if c.push(p.T, p.V) {
 			return
 		}
 	}
-	b.due[b.n] = due{s, p, c.n}
+	b.due[b.n] = due{s, c, p, c.n}
 	b.n++
 	c.n = waiting
 }
@@ -152,11 +152,11 @@ func (b *batch) judge() {
 		if k := i + 1; k < n {
 			list[k].s.prefetchBlock(list[k].held)
 		}
-		b.e.settle(d.s, d.held, b.emit)
+		b.e.settle(d.s, d.seat, d.held, b.emit)
 		if a := b.e.judge(d.s, d.point); a != nil {
 			b.emit(a)
 		}
-		b.e.bound(d.s)
+		b.e.bound(d.s, d.seat)
 	}
 	clear(list)
 }

@@ -103,7 +103,7 @@ func (e *Engine) Observe(p telemetry.Point) *ops.Anomaly {
 	e.describe(s, p.Series)
 	e.settleNow(s)
 	a := e.judge(s, &p)
-	e.bound(s)
+	e.bound(s, s.seat())
 	return a
 }
 

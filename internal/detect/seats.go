@@ -177,8 +177,7 @@ func (e *Engine) allRows() []*row {
 }
 
 // settle judges the n points that a series' seat held back. The row is locked.
-func (e *Engine) settle(s *series, n uint8, emit func(*ops.Anomaly)) {
-	c := s.seat()
+func (e *Engine) settle(s *series, c *seat, n uint8, emit func(*ops.Anomaly)) {
 	p := telemetry.Point{Series: s.meta, T: s.det.t}
 	for i := range n {
 		p.T += int64(c.step) + int64(c.stray[i])
@@ -194,8 +193,8 @@ func (e *Engine) settle(s *series, n uint8, emit func(*ops.Anomaly)) {
 // told goes with the next Tick. The row is locked.
 func (e *Engine) settleNow(s *series) {
 	if c := s.seat(); c.n > 0 {
-		e.settle(s, c.n, e.tellLater)
-		e.bound(s)
+		e.settle(s, c, c.n, e.tellLater)
+		e.bound(s, c)
 	}
 }
 
@@ -224,8 +223,8 @@ func (e *Engine) takeLater() []ops.Anomaly {
 }
 
 // bound says which of the next points may be held back. The row is locked.
-func (e *Engine) bound(s *series) {
-	c, d := s.seat(), &s.det
+func (e *Engine) bound(s *series, c *seat) {
+	d := &s.det
 	c.t, c.lo, c.hi = d.t, 1, -1
 	gap := d.gap
 	if gap <= 2*maxStray || int64(gap)*3 > e.cfg.Hold || s.busy() || d.opt.up || d.base.settle > 0 {

@@ -103,7 +103,7 @@ func (e *Engine) Restore(r io.Reader) error {
 			break
 		}
 		if e.sit(s) {
-			e.bound(s)
+			e.bound(s, s.seat())
 			s.row.mu.Unlock()
 		}
 		kept++

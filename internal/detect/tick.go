@@ -72,8 +72,8 @@ func (e *Engine) tickRow(r *row, now int64, out []ops.Anomaly) []ops.Anomaly {
 			if now-c.first() < e.cfg.Hold && now-c.t < 2*int64(c.step) {
 				continue // it is calm and on time
 			}
-			e.settle(s, c.n, func(a *ops.Anomaly) { out = append(out, *a) })
-			e.bound(s)
+			e.settle(s, c, c.n, func(a *ops.Anomaly) { out = append(out, *a) })
+			e.bound(s, c)
 		}
 		open := s.busy()
 		out = e.stale(s, now, out)
@@ -85,7 +85,7 @@ func (e *Engine) tickRow(r *row, now int64, out []ops.Anomaly) []ops.Anomaly {
 			}
 			e.leave(s)
 		} else if s.busy() != open {
-			e.bound(s)
+			e.bound(s, s.seat())
 		}
 	}
 	return out
