@@ -40,6 +40,9 @@ func (s *series) prefetchRest() {
 	prefetchLine(unsafe.Pointer(&d.base.binN[d.base.bin]))
 	prefetchLine(unsafe.Pointer(&d.base.bins[max(d.base.bin, 1)-1])) // the neighbours are read too
 	prefetchLine(unsafe.Pointer(&d.base.bins[min(d.base.bin, dayBins-2)+1]))
+	if d.level.kind != epNone { // its severity follows from the description
+		prefetchLine(unsafe.Pointer(&s.meta.Signal))
+	}
 	if r := s.level; r != nil {
 		prefetchLine(unsafe.Pointer(&r.a.Ended))
 		prefetchLine(unsafe.Pointer(&r.sent))

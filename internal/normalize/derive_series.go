@@ -2,7 +2,6 @@ package normalize
 
 import (
 	"strconv"
-	"strings"
 
 	"github.com/prometheus/prometheus/model/labels"
 
@@ -11,16 +10,17 @@ import (
 
 // selector writes the PromQL selector that matches exactly these labels.
 func selector(ls labels.Labels) string {
-	var b strings.Builder
 	name := ls.Get(labels.MetricName)
 	legacy := isLegacyName(name, true)
+	_, text := textOf(&ls)
+	b := make([]byte, 0, text+4*ls.Len()+8)
 	if legacy {
-		b.WriteString(name)
+		b = append(b, name...)
 	}
-	b.WriteByte('{')
+	b = append(b, '{')
 	n := 0
 	if !legacy {
-		b.WriteString(strconv.Quote(name))
+		b = strconv.AppendQuote(b, name)
 		n++
 	}
 	ls.Range(func(l labels.Label) {
@@ -28,21 +28,20 @@ func selector(ls labels.Labels) string {
 			return
 		}
 		if n++; n > 1 {
-			b.WriteByte(',')
+			b = append(b, ',')
 		}
 		if isLegacyName(l.Name, false) {
-			b.WriteString(l.Name)
+			b = append(b, l.Name...)
 		} else {
-			b.WriteString(strconv.Quote(l.Name))
+			b = strconv.AppendQuote(b, l.Name)
 		}
-		b.WriteByte('=')
-		b.WriteString(strconv.Quote(l.Value))
+		b = append(b, '=')
+		b = strconv.AppendQuote(b, l.Value)
 	})
-	b.WriteByte('}')
 	if legacy && n == 0 {
 		return name
 	}
-	return b.String()
+	return string(append(b, '}'))
 }
 
 // isLegacyName reports whether PromQL takes the name without quotes.
