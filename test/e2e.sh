@@ -43,14 +43,14 @@ CHROMIUM=${CHROMIUM:-$(command -v chromium || command -v chromium-browser || com
 [ -f web/e2e/run.mjs ] || { echo "web/e2e/run.mjs is missing" >&2; exit 1; }
 
 make --no-print-directory build
+rm -rf "$out"
+mkdir -p "$out"
 truth=$(bin/norn demo --faults list | awk -F '  +' -v name="$fault" '$1 == name { gsub(/, /, ",", $3); print $3 }')
 case $truth in
   */*) ;;
   "") echo "the demo has no fault \"$fault\"; bin/norn demo --faults list names them" >&2; exit 2 ;;
   *) echo "\"$fault\" is no fault: the browser test needs one that Norn has to find" >&2; exit 2 ;;
 esac
-rm -rf "$out"
-mkdir -p "$out"
 port=$(node -e 'const s = require("net").createServer().listen(0, "127.0.0.1", () => { console.log(s.address().port); s.close(); })')
 url=http://127.0.0.1:$port
 

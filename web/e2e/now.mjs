@@ -31,14 +31,14 @@ export async function now(t) {
   t.step("the incident that names the fault appears by itself, without a reload");
   await page.goto(t.base);
   await page.evaluate(() => (window.neverReloaded = true));
-  const truth = new RegExp(t.truth.map((n) => n.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")).join("|"));
-  const row = page.locator("a.incident").filter({ has: page.locator(".meta .ent .name").filter({ hasText: truth }) }).first();
+  const row = page.locator("a.incident").filter({ has: page.locator(".meta .ent .name").filter({ hasText: t.isTruth }) }).first();
   await row.waitFor({ timeout: t.waitMs });
   assert.equal(await page.evaluate(() => window.neverReloaded), true, "the page was not reloaded");
   const said = await row.innerText();
   console.log(`  ${said.split("\n")[0]}: ${said.split("\n")[1]}`);
-  assert.match(await row.locator(".sentence").innerText(), truth, "the sentence names the cause");
-  assert.match(await row.locator(".sentence").innerText(), /\d/, "the sentence has a number");
+  const sentence = await row.locator(".sentence").innerText();
+  assert.ok(t.truth.some((n) => sentence.includes(n)), `the sentence names the cause: ${sentence}`);
+  assert.match(sentence, /\d/, "the sentence has a number");
   assert.match(await row.locator(".side").innerText(), /impact\s+[\d.]+ %\s+confidence\s+[\d.]+ %/);
   await t.shot("now-dark");
   t.permalink = new URL(await row.getAttribute("href"), t.base).href;

@@ -30,14 +30,27 @@ mkdirSync(out, { recursive: true });
 
 const profile = mkdtempSync(join(tmpdir(), "norn-e2e-"));
 let doing = "start the browser";
-const overtime = setTimeout(() => {
+let browser;
+let late = false;
+const overtime = setTimeout(async () => {
+  late = true;
   console.error(`the browser test took longer than ${limit} s (NORN_E2E_LIMIT_S) and was ended while it tried: ${doing}`);
-  rmSync(profile, { recursive: true, force: true });
+  await Promise.race([browser?.close(), new Promise((done) => setTimeout(done, 5000))]); // it may hang as well
+  forget();
   process.exit(1);
 }, limit * 1000);
 
+/** Removes the browser's profile; what still writes there does not matter. */
+function forget() {
+  try {
+    rmSync(profile, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
+  } catch (e) {
+    console.error(`cannot remove ${profile}: ${e.message}`);
+  }
+}
+
 const wire = await cable(norn);
-const browser = await chromium.launchPersistentContext(profile, {
+browser = await chromium.launchPersistentContext(profile, {
   executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
   headless: true,
   viewport: { width: 1440, height: 900 },
@@ -54,11 +67,14 @@ let forgiven = false;
 page.on("pageerror", (e) => problems.push(`script error: ${e.message}`));
 page.on("console", (m) => m.type() === "error" && !forgiven && problems.push(`console: ${m.text()} (${m.location().url})`));
 
+const truth = (process.env.NORN_E2E_TRUTH ?? "database/orders-db").split(",").map((e) => e.slice(e.indexOf("/") + 1));
+
 const t = {
   page,
   wire,
   base: wire.url,
-  truth: (process.env.NORN_E2E_TRUTH ?? "database/orders-db").split(",").map((e) => e.slice(e.indexOf("/") + 1)),
+  truth,
+  isTruth: new RegExp(`^(${truth.join("|")})$`), // the name of an entity at fault, and nothing else
   // The demo's services: what is on the page must be theirs.
   shop: ["frontend", "catalog", "cart", "pricing", "orders", "inventory", "payment", "shipping", "recommendations", "email-worker"],
   waitMs: Number(process.env.NORN_E2E_WAIT_S ?? 300) * 1000,
@@ -92,6 +108,7 @@ try {
   }
   console.log("console: ok");
 } catch (e) {
+  if (late) await new Promise(() => undefined); // closing the browser broke it off; that has been said
   await t.shot("failed").catch(() => undefined);
   console.error(`failed while it tried: ${doing} (${page.url()}); see ${join(out, "failed.png")}`);
   if (problems.length) console.error(problems.join("\n"));
@@ -100,5 +117,5 @@ try {
   clearTimeout(overtime);
   await browser.close();
   wire.close();
-  rmSync(profile, { recursive: true, force: true });
+  forget();
 }

@@ -4,10 +4,11 @@
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { Fragment, useState } from "react";
-import type { Anomaly, Evidence, Incident, TimelineEvent } from "../api/client";
+import { ApiError, type Anomaly, type Evidence, type Incident } from "../api/client";
 import { whyQuery } from "../api/queries";
 import { keyOf } from "../lib/chain";
 import { labelsOf, seriesName } from "../lib/names";
+import { foldSigns } from "../lib/timeline";
 import { number, percent, value } from "../lib/format";
 import { EntityName, ErrorNotice, Glyph, Meter, Time, type Tone } from "./bits";
 
@@ -104,6 +105,13 @@ function Seen({ a }: { a: Anomaly }) {
 function Why({ incident, a }: { incident: string; a: Anomaly }) {
   const q = useQuery(whyQuery(incident, a.id));
   if (q.isPending) return <span className="dim">…</span>;
+  if (q.error instanceof ApiError && q.error.status === 404)
+    return (
+      <div className="stack why" style={{ gap: 4 }}>
+        <Seen a={a} />
+        <span className="dim">Why it was taken in is known only while the incident lasts.</span>
+      </div>
+    );
   if (!q.data) return <ErrorNotice what="the reasons" error={q.error ?? new Error("no answer")} retry={() => void q.refetch()} />;
   return (
     <div className="stack why" style={{ gap: 4 }}>
@@ -193,29 +201,6 @@ export function Deviations({ incident, now }: { incident: Incident; now: number 
 }
 
 const eventTone: Record<string, Tone> = { opened: "bad", anomaly: "warn", alert: "warn", cause: "bad", resolved: "good", acknowledged: "good", merged: "quiet", change: "quiet" };
-
-/** Signs that come together are one line: a person reads names, not sixty metrics. */
-function foldSigns(newestFirst: TimelineEvent[]): TimelineEvent[] {
-  const out: TimelineEvent[] = [];
-  let run: TimelineEvent[] = [];
-  const close = () => {
-    if (run.length < 3) out.push(...run);
-    else {
-      const names = [...new Set(run.map((e) => e.entity.name).filter(Boolean))];
-      const text = `${run.length} signs at ${names.slice(0, 4).join(", ")}${names.length > 4 ? ` and ${names.length - 4} more` : ""}`;
-      out.push({ ...run.at(-1)!, entity: { kind: "", name: "" }, text });
-    }
-    run = [];
-  };
-  for (const e of newestFirst) {
-    const fits = e.kind === "anomaly" && (run.length === 0 || run[0]!.time_unix_ms - e.time_unix_ms < 60_000);
-    if (!fits) close();
-    if (e.kind === "anomaly") run.push(e);
-    else out.push(e);
-  }
-  close();
-  return out;
-}
 
 export function Timeline({ incident, now }: { incident: Incident; now: number }) {
   const list = foldSigns([...(incident.timeline ?? [])].sort((a, b) => b.time_unix_ms - a.time_unix_ms));
