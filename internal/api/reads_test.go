@@ -217,3 +217,82 @@ func TestASeriesHasValuesBandAndAnomalies(t *testing.T) {
 		t.Errorf("thinned to %d points, band of %d", len(d.Values.T), len(d.Band.T))
 	}
 }
+
+// The fault's error line is new in the last quarter of an hour; the others go
+// on as before.
+func TestLogPatternsAreComparedWithTheTimeBefore(t *testing.T) {
+	s := openSample(t, 1, false, sampleEnd)
+	srv := api.New(s.options())
+	list := read[api.PatternList](t, srv, "/api/v1/logs/patterns?from=-15m")
+	if list.Total != 5 || len(list.Patterns) != 5 {
+		t.Fatalf("%d patterns, total %d, want 5", len(list.Patterns), list.Total)
+	}
+	first := list.Patterns[0] // what changed most stands first
+	if first.ID != "5" || first.Count != 120 || first.Before != 0 || first.Change != nil || !first.New || first.Severity != "error" {
+		t.Errorf("the new pattern: %+v", first)
+	}
+	for _, p := range list.Patterns[1:] {
+		if p.New || p.Change == nil || *p.Change < 0.5 || *p.Change > 2 {
+			t.Errorf("%q goes on as before: %d then %d, new %v", p.Text, p.Before, p.Count, p.New)
+		}
+	}
+	one := read[api.PatternList](t, srv, "/api/v1/logs/patterns?from=-15m&entity=service/users&limit=1")
+	if len(one.Patterns) != 1 || one.Patterns[0].Entity.Name != "users" {
+		t.Errorf("patterns of users: %+v", one.Patterns)
+	}
+	if none := ask(t, srv, "GET", "/api/v1/logs/patterns?from=-30d&to=-29d", ""); !strings.Contains(none.body, `"patterns":[]`) {
+		t.Errorf("before everything: %s", none.body)
+	}
+}
+
+func TestTheGridShowsTheWorstFirstWithItsNumbers(t *testing.T) {
+	s := openSample(t, 1, false, sampleEnd)
+	srv := api.New(s.options())
+	list := read[api.ServiceList](t, srv, "/api/v1/services").Services
+	if len(list) != 14 || list[0].Entity.Name != "orders-db" || list[0].State != "failing" || list[0].IncidentID != "inc-000" {
+		t.Fatalf("%d cells, first %+v", len(list), list[0])
+	}
+	if !slices.IsSortedFunc(list, func(a, b api.Service) int { return int(100*a.Health) - int(100*b.Health) }) {
+		t.Error("the worst does not stand first")
+	}
+	for _, c := range list {
+		if c.RequestRate == nil || *c.RequestRate <= 0 || c.P95 == nil || *c.P95 <= 0 || c.ErrorRatio == nil || len(c.Spark) != 30 {
+			t.Errorf("%s lacks numbers: %+v", c.Entity, c)
+		}
+	}
+}
+
+func TestIncidentsAreFilteredAndRanked(t *testing.T) {
+	s := openSample(t, 8, false, sampleEnd)
+	srv := api.New(s.options())
+	must(t, closeOne(t, srv, "inc-000"))
+	open := read[api.IncidentList](t, srv, "/api/v1/incidents?state=active&sort=rank").Incidents
+	if len(open) != 7 {
+		t.Fatalf("%d open, want 7", len(open))
+	}
+	worth := func(i api.Summary) float64 { return max(i.Impact, 0.01) * max(i.Confidence, 0.05) }
+	for i := 1; i < len(open); i++ {
+		if worth(open[i]) > worth(open[i-1]) {
+			t.Errorf("%s stands after %s", open[i].Title, open[i-1].Title)
+		}
+	}
+	ranked := read[api.IncidentList](t, srv, "/api/v1/incidents?sort=rank&limit=8").Incidents
+	if last := ranked[len(ranked)-1]; last.ID != "inc-000" || last.State != ops.StateResolved {
+		t.Errorf("what is over stands last, not %s (%s)", last.ID, last.State)
+	}
+	newest := read[api.IncidentList](t, srv, "/api/v1/incidents?limit=3").Incidents
+	if len(newest) != 3 || newest[0].Onset < newest[1].Onset || newest[1].Onset < newest[2].Onset {
+		t.Errorf("the newest 3 by onset: %+v", newest)
+	}
+	if done := read[api.IncidentList](t, srv, "/api/v1/incidents?state=resolved").Incidents; len(done) != 1 || done[0].ID != "inc-000" {
+		t.Errorf("resolved: %+v", done)
+	}
+}
+
+func closeOne(t *testing.T, srv *api.Server, id string) error {
+	t.Helper()
+	if a := ask(t, srv, "POST", "/api/v1/incidents/"+id+"/resolve", `{}`); a.code != 200 {
+		return fmt.Errorf("resolve %s: %d %s", id, a.code, a.body)
+	}
+	return nil
+}
