@@ -15,6 +15,7 @@ import (
 	"github.com/norn-aiops/norn/internal/bench/ingest"
 	"github.com/norn-aiops/norn/internal/bench/loghub"
 	"github.com/norn-aiops/norn/internal/bench/nab"
+	"github.com/norn-aiops/norn/internal/bench/vector"
 	"github.com/norn-aiops/norn/internal/cli"
 )
 
@@ -38,7 +39,8 @@ func benchCommand() *cobra.Command {
 	var output string
 	c := &cobra.Command{Use: "bench", Short: "Measure Norn on public data and against bare engines"}
 	c.PersistentFlags().StringVarP(&output, "output", "o", "table", "table or json")
-	c.AddCommand(benchEvents(&output), benchCSV(&output), benchNAB(&output), benchIngest(&output), benchDetect(&output), benchLoghub(&output))
+	c.AddCommand(benchEvents(&output), benchCSV(&output), benchNAB(&output), benchIngest(&output), benchDetect(&output), benchLoghub(&output),
+		benchVector(&output, smdSet()), benchVector(&output, skabSet()))
 	return c
 }
 
@@ -229,4 +231,60 @@ bytes_per_series, state_bytes_per_series, allocs_per_point}.`,
 
 func benchWhole(ctx context.Context) func(dir string) (ingest.Target, error) {
 	return func(dir string) (ingest.Target, error) { return app.BenchWhole(ctx, dir) }
+}
+
+// vectorSet is a set of recordings of many metrics.
+type vectorSet struct {
+	name, short, long, origin string
+	run                       func(context.Context, string, vector.Options) (vector.Report, error)
+}
+
+func smdSet() vectorSet {
+	return vectorSet{
+		name: "smd", short: "Score joint detection on the Server Machine Dataset", run: vector.SMD,
+		origin: "the data set can be had from github.com/NetManAIOps/OmniAnomaly",
+		long: `Scores joint detection over all metrics of a machine, strictly causal, on the
+Server Machine Dataset (github.com/NetManAIOps/OmniAnomaly). DIR holds
+NAME_train.csv and NAME_test.csv (or .csv.gz) with a header, a column a metric,
+and in the test a last column "label". The metrics to blame come from columns
+"interpretation..." after it, or from interpretation_label/NAME.txt.`,
+	}
+}
+
+func skabSet() vectorSet {
+	return vectorSet{
+		name: "skab", short: "Score joint detection on the Skoltech Anomaly Benchmark", run: vector.SKAB,
+		origin: "the benchmark can be had from github.com/waico/SKAB",
+		long: `Scores joint detection, strictly causal, on the Skoltech Anomaly Benchmark
+(github.com/waico/SKAB). DIR holds data/ with valve1, valve2 and other, or is
+that folder. The first 400 rows of each recording are to learn from.`,
+	}
+}
+
+func benchVector(output *string, set vectorSet) *cobra.Command {
+	var data string
+	var o vector.Options
+	c := &cobra.Command{
+		Use: set.name, Short: set.short, Args: cobra.NoArgs,
+		Long: set.long + `
+
+JSON: auc_pr, vus_pr, best_f1, event_f1, blame_recall, blame_recall_150,
+pca_auc_pr, auc_pr_over_pca, max_z_event_f1, neural_chosen, ns_per_row,
+false_per_day_mean, false_per_day_median, means[], entities[].`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := dataDir(data, ".", set.origin); err != nil {
+				return err
+			}
+			o.Progress = steps(set.name)
+			r, err := set.run(cmd.Context(), data, o)
+			if err != nil {
+				return err
+			}
+			return show(cmd, *output, r)
+		},
+	}
+	c.Flags().StringVar(&data, "data", "", "folder of the data set")
+	c.Flags().Float64Var(&o.Budget, "budget", 1, "false alarms a day for the event figures")
+	c.Flags().BoolVar(&o.Quick, "quick", false, "leave out the network and the trees")
+	return c
 }

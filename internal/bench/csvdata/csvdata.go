@@ -7,6 +7,7 @@ package csvdata
 
 import (
 	"bufio"
+	"bytes"
 	"compress/gzip"
 	"encoding/csv"
 	"errors"
@@ -67,8 +68,26 @@ func (g *gz) Close() error { return errors.Join(g.Reader.Close(), g.file.Close()
 // Rows calls row with the fields of every line after the header line. The
 // slice is reused between calls. line counts from 1 with the header as 1.
 func Rows(r io.Reader, row func(line int, fields []string) error) error {
-	c := csv.NewReader(bufio.NewReaderSize(r, 1<<16))
+	return Table(r, func(line int, fields []string) error {
+		if line == 1 {
+			return nil
+		}
+		return row(line, fields)
+	})
+}
+
+// Table calls row with the fields of every line, the header (line 1) too. They
+// are parted by commas, or by semicolons where the header has more of these.
+// The slice is reused between calls.
+func Table(r io.Reader, row func(line int, fields []string) error) error {
+	in := bufio.NewReaderSize(r, 1<<16)
+	head, _ := in.Peek(1 << 12) // a short file gives what it has
+	head, _, _ = bytes.Cut(head, []byte("\n"))
+	c := csv.NewReader(in)
 	c.ReuseRecord = true
+	if bytes.Count(head, []byte(";")) > bytes.Count(head, []byte(",")) {
+		c.Comma = ';'
+	}
 	for line := 1; ; line++ {
 		rec, err := c.Read()
 		if errors.Is(err, io.EOF) {
@@ -76,9 +95,6 @@ func Rows(r io.Reader, row func(line int, fields []string) error) error {
 		}
 		if err != nil {
 			return err
-		}
-		if line == 1 {
-			continue
 		}
 		if err := row(line, rec); err != nil {
 			return err
