@@ -69,6 +69,7 @@ type Deriver struct {
 	refs     refTable
 	stripes  [64]sync.Mutex // each guards the entries of every 64th page of references
 	families familyTable
+	signals  signalCache
 
 	watched    atomic.Int64
 	skipped    atomic.Int64
@@ -186,7 +187,7 @@ func (e *entry) knows(c *store.Committed) bool {
 	if c.Type != "" && e.typ == "" && c.Type != "unknown" {
 		return false
 	}
-	at, n := textOf(&c.Labels)
+	at, n := placeOf(&c.Labels)
 	if n != int(e.length) {
 		return false
 	}
@@ -200,11 +201,16 @@ func (e *entry) knows(c *store.Committed) bool {
 	return true
 }
 
-// textOf gives address and length of a label set's text. The address is only
+// placeOf gives address and length of a label set's text. The address is only
 // ever compared.
-func textOf(ls *labels.Labels) (at uintptr, n int) {
-	text := (*string)(unsafe.Pointer(ls)) // labels.Labels is a struct of one string
-	return uintptr(unsafe.Pointer(unsafe.StringData(*text))), len(*text)
+func placeOf(ls *labels.Labels) (at uintptr, n int) {
+	text := textOf(ls)
+	return uintptr(unsafe.Pointer(unsafe.StringData(text))), len(text)
+}
+
+// textOf gives a label set's own text: names and values with their lengths.
+func textOf(ls *labels.Labels) string {
+	return *(*string)(unsafe.Pointer(ls)) // labels.Labels is a struct of one string
 }
 
 // A label set of another layout (a build tag of the Prometheus module) must
@@ -264,7 +270,7 @@ func newEntry(c *store.Committed) *entry {
 		e.kind = kindNative
 	}
 	e.mode = e.kind
-	at, n := textOf(&c.Labels)
+	at, n := placeOf(&c.Labels)
 	e.from.Store(at)
 	e.length = int32(n)
 	e.isSum = strings.HasSuffix(name, "_sum") && (e.kind == kindCounter || e.kind == kindMaybe)
@@ -346,7 +352,7 @@ func (e *entry) observe(d *Deriver, t int64, v float64, out []telemetry.Point) [
 	if e.mode == kindGauge {
 		e.prevT, e.has = t, true
 		if e.series == nil {
-			e.series = e.gaugeSeries()
+			e.series = e.gaugeSeries(d)
 		}
 		return append(out, telemetry.Point{Series: e.series, Seat: &e.seat, T: t, V: v * e.factor})
 	}
@@ -370,7 +376,7 @@ func (e *entry) observeCounter(d *Deriver, t int64, v float64, out []telemetry.P
 			e.mode = kindCounter
 		}
 		if e.mode == kindGauge {
-			e.series = e.gaugeSeries()
+			e.series = e.gaugeSeries(d)
 			return append(out, telemetry.Point{Series: e.series, Seat: &e.seat, T: t, V: v * e.factor})
 		}
 	}
@@ -383,7 +389,7 @@ func (e *entry) observeCounter(d *Deriver, t int64, v float64, out []telemetry.P
 		inc = max(v, 0)
 	}
 	if e.series == nil {
-		e.series = e.rateSeries(t - prevT)
+		e.series = e.rateSeries(d, t-prevT)
 	}
 	return append(out, telemetry.Point{Series: e.series, Seat: &e.seat, T: t, V: inc * e.factor * 1000 / float64(t-prevT)})
 }

@@ -12,8 +12,7 @@ import (
 func selector(ls labels.Labels) string {
 	name := ls.Get(labels.MetricName)
 	legacy := isLegacyName(name, true)
-	_, text := textOf(&ls)
-	b := make([]byte, 0, text+4*ls.Len()+8)
+	b := make([]byte, 0, len(textOf(&ls))+4*ls.Len()+8)
 	if legacy {
 		b = append(b, name...)
 	}
@@ -75,23 +74,23 @@ func rangeFor(interval int64) string {
 
 // gaugeSeries describes a raw series that is watched as it is. When its unit
 // is converted, Derived is set, because only Expr then gives the same numbers.
-func (e *entry) gaugeSeries() *telemetry.Series {
+func (e *entry) gaugeSeries(d *Deriver) *telemetry.Series {
 	name := e.labels.Get(labels.MetricName)
 	s := &telemetry.Series{
 		ID: telemetry.SeriesID(e.labels.Hash()), Labels: e.labels, Name: name,
 		Expr: scaled(selector(e.labels), e.factor), Unit: e.unit, Derived: e.factor != 1,
 	}
 	s.Entity, s.Peer, s.Instance = EntityOfLabels(e.labels)
-	s.Signal, s.Direction = signalOf(name, e.labels, e.unit, false)
+	s.Signal, s.Direction = d.signals.of(name, e.labels, e.unit, false)
 	return s
 }
 
-func (e *entry) rateSeries(interval int64) *telemetry.Series {
+func (e *entry) rateSeries(d *Deriver, interval int64) *telemetry.Series {
 	name := e.labels.Get(labels.MetricName)
 	expr := "rate(" + selector(e.labels) + rangeFor(interval) + ")"
 	unit := perSecond(e.unit)
 	s := derived(e.labels, name+":rate", "rate("+name+")", scaled(expr, e.factor), unit)
-	s.Signal, s.Direction = signalOf(name, e.labels, e.unit, true)
+	s.Signal, s.Direction = d.signals.of(name, e.labels, e.unit, true)
 	if e.unit == "" && s.Signal == telemetry.SignalTraffic && hasWord(name, "requests", "request") {
 		s.Unit = "{request}/s"
 	}

@@ -12,9 +12,12 @@ import (
 // that the scraper renamed because it clashed ("exported_x") wins: it is what
 // the target itself said.
 func firstLabel(ls labels.Labels, names ...string) string {
+	exported := strings.Contains(textOf(&ls), "exported_") // seldom
 	for _, n := range names {
-		if v := ls.Get("exported_" + n); v != "" {
-			return v
+		if exported {
+			if v := ls.Get("exported_" + n); v != "" {
+				return v
+			}
 		}
 		if v := ls.Get(n); v != "" {
 			return v

@@ -1,6 +1,7 @@
 package normalize
 
 import (
+	"strconv"
 	"testing"
 
 	"github.com/prometheus/prometheus/model/labels"
@@ -166,5 +167,32 @@ func TestUnitsBecomeBaseUnits(t *testing.T) {
 		if d := v - c.want; d > 1e-12*c.want || d < -1e-12*c.want || base != c.base {
 			t.Errorf("%v %s: got %v %s, want %v %s", c.v, c.unit, v, base, c.want, c.base)
 		}
+	}
+}
+
+func TestSignalsAreRememberedAsTheyWereFound(t *testing.T) {
+	var c signalCache
+	for range 2 { // found, then remembered
+		for _, name := range []string{"http_requests_total", "cpu_usage_ratio", "node_cpu_seconds_total", "http_request_duration_seconds", "up", "x"} {
+			for _, ls := range []labels.Labels{
+				labels.EmptyLabels(), labels.FromStrings("code", "500"), labels.FromStrings("code", "200"),
+				labels.FromStrings("mode", "idle"), labels.FromStrings("state", "free"), labels.FromStrings("result", "timeout"),
+			} {
+				for _, base := range []string{"", "s", "By"} {
+					for _, rate := range []bool{false, true} {
+						s, d := c.of(name, ls, base, rate)
+						if ws, wd := signalOf(name, ls, base, rate); s != ws || d != wd {
+							t.Fatalf("%s%s in %q, rate %v: %s %d, want %s %d", name, ls, base, rate, s, d, ws, wd)
+						}
+					}
+				}
+			}
+		}
+	}
+	for i := range 3 * maxSignals {
+		c.of("name_"+strconv.Itoa(i), labels.EmptyLabels(), "", false)
+	}
+	if len(c.m) > maxSignals {
+		t.Errorf("%d names are remembered", len(c.m))
 	}
 }

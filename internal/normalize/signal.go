@@ -14,6 +14,11 @@ import (
 // errors (by word, or by a label that says that the outcome was bad); latency
 // (time per operation); saturation (resources); traffic (rates); other.
 func signalOf(name string, ls labels.Labels, base string, rate bool) (telemetry.Signal, telemetry.Direction) {
+	return signalKeyOf(name, ls, base, rate).signal()
+}
+
+func (k signalKey) signal() (telemetry.Signal, telemetry.Direction) {
+	name, base, rate := k.name, k.base, k.rate
 	if s, d, ok := ownSignal(name); ok {
 		return s, d
 	}
@@ -27,7 +32,7 @@ func signalOf(name string, ls labels.Labels, base string, rate bool) (telemetry.
 		}
 		// not errors: the share is of what went well
 		return telemetry.SignalSaturation, telemetry.DownBad
-	case isErrorName(low) || isErrorLabels(ls):
+	case isErrorName(low) || k.bad:
 		return telemetry.SignalErrors, telemetry.UpBad
 	}
 	if !rate && base == "s" && !hasWord(low, "uptime", "age", "ttl", "timeout", "interval", "time_since", "cpu", "gc", "remaining") {
@@ -36,7 +41,7 @@ func signalOf(name string, ls labels.Labels, base string, rate bool) (telemetry.
 	if !rate && base != "By" && hasWord(low, "latency", "duration", "response_time", "responsetime", "elapsed", "rtt", "lag_seconds", "delay") {
 		return telemetry.SignalLatency, telemetry.UpBad
 	}
-	if s, d, ok := saturationOf(low, ls, rate); ok {
+	if s, d, ok := saturationOf(low, k.idle, rate); ok {
 		return s, d
 	}
 	if rate || hasWord(low, "requests", "request", "rps", "qps", "throughput", "rate", "calls", "messages", "users", "sessions", "orders", "tps", "hits") {
@@ -130,9 +135,14 @@ func isBadOutcome(name, v string) bool {
 	return false
 }
 
-func saturationOf(low string, ls labels.Labels, rate bool) (telemetry.Signal, telemetry.Direction, bool) {
+// isIdle reports whether a label says that the series counts what is free.
+func isIdle(ls labels.Labels) bool {
+	return ls.Get("mode") == "idle" || ls.Get("state") == "idle" || ls.Get("state") == "free"
+}
+
+func saturationOf(low string, idle, rate bool) (telemetry.Signal, telemetry.Direction, bool) {
 	dir := telemetry.UpBad
-	if hasWord(low, "free", "available", "avail", "memavailable", "memfree", "idle", "remaining") || ls.Get("mode") == "idle" || ls.Get("state") == "idle" || ls.Get("state") == "free" {
+	if hasWord(low, "free", "available", "avail", "memavailable", "memfree", "idle", "remaining") || idle {
 		dir = telemetry.DownBad
 	}
 	if hasWord(low, "cpu", "load1", "load5", "load15", "gc", "throttling", "throttle", "pressure", "utilization", "utilisation", "usage", "saturation") {
