@@ -2,10 +2,12 @@ package detect
 
 import (
 	"bytes"
+	"io"
 	"math"
 	"math/rand/v2"
 	"reflect"
 	"strconv"
+	"sync"
 	"testing"
 
 	"github.com/norn-aiops/norn/internal/ops"
@@ -184,5 +186,54 @@ func compareEngines(t *testing.T, seed uint64, x, y *Engine) {
 	var a, b bytes.Buffer
 	if x.Snapshot(&a) != nil || y.Snapshot(&b) != nil || !bytes.Equal(a.Bytes(), b.Bytes()) {
 		t.Errorf("seed %d: snapshots of %d and %d bytes differ", seed, a.Len(), b.Len())
+	}
+}
+
+// many senders, some of them of the same series, may come while others look,
+// forget and restore: nobody waits for ever, no point is lost.
+func TestSeatsAreSafeInACrowd(t *testing.T) {
+	const workers, rounds, each = 6, 400, 600
+	e := New(Config{Hold: 600_000, Forget: 3600_000})
+	var wg sync.WaitGroup
+	start := int64(1767571200000)
+	for w := range workers {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			rnd := rand.New(rand.NewPCG(3, uint64(w)))
+			pts, seats := make([]telemetry.Point, each), make([]telemetry.Seat, each)
+			for i := range pts { // two workers share each series
+				id := telemetry.SeriesID(w/2*each + i)
+				pts[i] = telemetry.Point{Series: &telemetry.Series{ID: id, Name: strconv.Itoa(int(id))}, Seat: &seats[i]}
+			}
+			for r := range int64(rounds) {
+				for i := range pts {
+					pts[i].T, pts[i].V = start+r*10_000+int64(w%2), 50+rnd.NormFloat64()
+				}
+				e.ObserveBatch(pts, func(*ops.Anomaly) {})
+				switch r % 50 {
+				case 10:
+					e.Tick(start + r*10_000)
+				case 20:
+					e.List(nil, 0)
+				case 30:
+					e.Explain(pts[rnd.IntN(each)].Series.ID)
+				case 40:
+					if err := e.Snapshot(io.Discard); err != nil {
+						t.Error(err)
+					}
+				}
+			}
+		}()
+	}
+	wg.Wait()
+	s := e.Stats()
+	if s.Points+s.Late != workers*rounds*each || s.Watched != workers/2*each {
+		t.Errorf("%d points of %d, %d late, %d series of %d", s.Points, workers*rounds*each, s.Late, s.Watched, workers/2*each)
+	}
+	e.Tick(start + rounds*10_000 + 4*3600_000)
+	e.Tick(start + rounds*10_000 + 8*3600_000)
+	if n := e.Stats().Watched; n != 0 || len(e.vacant) != int(e.taken) {
+		t.Errorf("%d series are still watched; %d of %d seats are free", n, len(e.vacant), e.taken)
 	}
 }
