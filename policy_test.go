@@ -58,7 +58,7 @@ func layers() map[string]entry {
 		"internal/detect":           in(stages, "internal/detect/choice"),
 		"internal/detect/choice":    in(stages),
 		"internal/detect/joint":     in(stages),
-		"internal/incident":         in(stages),
+		"internal/detect/driver":    in(stages),		"internal/incident":         in(stages),
 		"internal/logmine":          in(stages),
 		"internal/logmine/sequence": in(stages),
 		"internal/normalize":        in(stages),

@@ -13,6 +13,7 @@ import (
 	"github.com/norn-aiops/norn/internal/bench/detect"
 	"github.com/norn-aiops/norn/internal/bench/events"
 	"github.com/norn-aiops/norn/internal/bench/ingest"
+	"github.com/norn-aiops/norn/internal/bench/load"
 	"github.com/norn-aiops/norn/internal/bench/loghub"
 	"github.com/norn-aiops/norn/internal/bench/nab"
 	"github.com/norn-aiops/norn/internal/bench/vector"
@@ -39,7 +40,7 @@ func benchCommand() *cobra.Command {
 	var output string
 	c := &cobra.Command{Use: "bench", Short: "Measure Norn on public data and against bare engines"}
 	c.PersistentFlags().StringVarP(&output, "output", "o", "table", "table or json")
-	c.AddCommand(benchEvents(&output), benchCSV(&output), benchNAB(&output), benchIngest(&output), benchDetect(&output), benchLoghub(&output),
+	c.AddCommand(benchEvents(&output), benchCSV(&output), benchNAB(&output), benchIngest(&output), benchDetect(&output), benchLoad(&output), benchLoghub(&output),
 		benchVector(&output, smdSet()), benchVector(&output, skabSet()))
 	return c
 }
@@ -277,6 +278,21 @@ false_per_day_mean, false_per_day_median, means[], entities[].`,
 			}
 			o.Progress = steps(set.name)
 			r, err := set.run(cmd.Context(), data, o)
+func benchLoad(output *string) *cobra.Command {
+	var o load.Options
+	c := &cobra.Command{
+		Use: "load", Short: "Measure baselines that depend on the load, on simulated services", Args: cobra.NoArgs,
+		Long: `Simulates services whose processor time and latency follow their traffic, and
+judges the same points by the time alone and by the time and the load: surges
+that cost no more per request must raise nothing on processor or latency,
+requests that become dearer at the usual traffic must.
+
+JSON: services, days, rows[]{name, surge_raised, surges, found, faults,
+night_found, nights, median_delay_s, false_alarms}.`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			done := steps("load")
+			o.Progress = func(share float64) { done(int(100*share), 100) }
+			r, err := load.Run(cmd.Context(), o)
 			if err != nil {
 				return err
 			}
@@ -286,5 +302,8 @@ false_per_day_mean, false_per_day_median, means[], entities[].`,
 	c.Flags().StringVar(&data, "data", "", "folder of the data set")
 	c.Flags().Float64Var(&o.Budget, "budget", 1, "false alarms a day for the event figures")
 	c.Flags().BoolVar(&o.Quick, "quick", false, "leave out the network and the trees")
+	c.Flags().IntVar(&o.Services, "services", 8, "services of each of the six cases")
+	c.Flags().IntVar(&o.Days, "days", 7, "days of quiet past")
+	c.Flags().Uint64Var(&o.Seed, "seed", 1, "of the set")
 	return c
 }

@@ -97,6 +97,10 @@ func (l *live) Explain(id telemetry.SeriesID) (api.Explanation, bool) {
 		Last: x.Value, Expected: x.Expected, Low: x.Low, High: x.High, P: 1,
 		Members: members(&x), Facts: facts(&x),
 	}
+	if d, driven := l.pipe.Driver(id); driven {
+		out.Sentence += " " + d.Sentence
+		out.Facts = append(out.Facts, api.Fact{Name: "load", Text: d.Sentence})
+	}
 	out.LastTime, _ = l.pipe.Engine().LastSeen(id)
 	if x.Baseline == "learning" {
 		out.Phase = "learning"

@@ -312,6 +312,9 @@ func overlap(a, b *group) float64 {
 // then it is known, and what begins much later is another trouble.
 const settle = 60_000
 
+// sureOfOnset is the confidence from which an incident's onset is fixed.
+const sureOfOnset = .6
+
 // open makes the group an incident.
 func (c *Correlator) open(now int64, g *group) {
 	g.in = &ops.Incident{ID: g.id, State: ops.StateOpen, Onset: g.onset, Opened: now}

@@ -270,9 +270,10 @@ func (g *group) burst() int64 {
 }
 
 // began is when the trouble began: estimated until the incident has been open
-// for a while, then fixed.
+// for a while with a cause that is likely, then fixed. A doubtful incident must
+// not tie a real fault that follows to its own beginning.
 func (g *group) began(now int64) int64 {
-	if g.in != nil && g.in.Verdict != "" && now-g.in.Opened >= settle {
+	if g.in != nil && g.in.Confidence >= sureOfOnset && now-g.in.Opened >= settle {
 		return g.in.Onset
 	}
 	return g.burst()

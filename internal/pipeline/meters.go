@@ -8,6 +8,7 @@ import (
 // meters are the pipeline's own metrics.
 type meters struct {
 	samples, points, dropped prometheus.Counter
+	explained                prometheus.Counter
 	judged                   *prometheus.CounterVec
 	items                    *prometheus.CounterVec
 	rejected                 *prometheus.CounterVec
@@ -22,11 +23,12 @@ func newMeters(reg prometheus.Registerer) *meters {
 		return f.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
 	}
 	return &meters{
-		samples:  counter("norn_pipeline_samples_total", "Metric samples that were committed."),
-		points:   counter("norn_pipeline_points_total", "Detection points derived from samples."),
-		dropped:  counter("norn_pipeline_anomalies_dropped_total", "Anomalies dropped because too many waited for the next tick."),
-		judged:   vec("norn_pipeline_judgements_total", "Judgements of incident candidates by verdict.", "verdict"),
-		items:    vec("norn_pipeline_items_total", "Logs, spans, alerts and changes by outcome.", "signal", "outcome"),
-		rejected: vec("norn_pipeline_rejected_total", "Items that normalisation refused, by reason.", "signal", "reason"),
+		samples:   counter("norn_pipeline_samples_total", "Metric samples that were committed."),
+		points:    counter("norn_pipeline_points_total", "Detection points derived from samples."),
+		dropped:   counter("norn_pipeline_anomalies_dropped_total", "Anomalies dropped because too many waited for the next tick."),
+		explained: counter("norn_pipeline_anomalies_explained_total", "Anomalies held back because the load of their series explains them."),
+		judged:    vec("norn_pipeline_judgements_total", "Judgements of incident candidates by verdict.", "verdict"),
+		items:     vec("norn_pipeline_items_total", "Logs, spans, alerts and changes by outcome.", "signal", "outcome"),
+		rejected:  vec("norn_pipeline_rejected_total", "Items that normalisation refused, by reason.", "signal", "reason"),
 	}
 }

@@ -28,6 +28,7 @@ import (
 
 	"github.com/norn-aiops/norn/internal/cause"
 	"github.com/norn-aiops/norn/internal/detect"
+	"github.com/norn-aiops/norn/internal/detect/driver"
 	"github.com/norn-aiops/norn/internal/graph"
 	"github.com/norn-aiops/norn/internal/incident"
 	"github.com/norn-aiops/norn/internal/logmine"
@@ -93,6 +94,8 @@ type Pipeline struct {
 	topo     *topology.Builder
 	miner    *logmine.Miner
 	order    *sequence.Model // of log lines within requests
+	drivers  *driver.Book
+	driven   int64 // Unix ms of the last reading of drivers; of the goroutine that ticks
 	engine   *detect.Engine
 	graph    *graph.Graph
 	corr     *incident.Correlator
@@ -131,7 +134,7 @@ func New(cfg Config, log *slog.Logger, reg prometheus.Registerer) (*Pipeline, er
 		logs: logs, derive: normalize.NewDeriver(),
 		topo: topology.New(cfg.Topology), miner: logmine.New(cfg.Logmine),
 		engine: detect.New(cfg.Detect), graph: graph.New(expiry), corr: incident.New(cfg.Incident),
-		queue:   anomalyQueue{max: cfg.MaxQueue},
+		queue: anomalyQueue{max: cfg.MaxQueue}, drivers: driver.New(driver.Config{}),
 		started: time.Now(),
 	}
 	p.order = sequence.New(sequence.Config{Resolve: p.miner.Resolve, Text: p.templateName})
@@ -230,13 +233,14 @@ func (p *Pipeline) Tick(ctx context.Context, now int64) error {
 		return err
 	}
 	quiet := p.quiet.Load()
-	for _, a := range slices.Concat(p.engine.Tick(now), p.miner.Tick(now), p.order.Tick(now)) {
+	for _, a := range slices.Concat(p.engine.Tick(now), p.miner.Tick(now), p.order.Tick(now), p.drive(now, p.graph.AsOf(now))) {
 		if !quiet {
 			p.queue.push(a)
 		}
 	}
 	anomalies, dropped := p.queue.drain()
 	p.met.dropped.Add(float64(dropped))
+	anomalies = p.withoutExplained(anomalies)
 	for _, a := range anomalies {
 		p.corr.Anomaly(a)
 	}

@@ -24,6 +24,7 @@ const (
 	blobDetect  = "detect"
 	blobLogmine = "logmine"
 	blobOrder   = "log_sequence"
+	blobDrivers = "drivers"
 	blobClock   = "clock"
 )
 
@@ -50,6 +51,9 @@ func (p *Pipeline) save(ctx context.Context) error {
 		return err
 	}
 	if err := p.saveBlob(ctx, blobOrder, p.order.Snapshot); err != nil {
+		return err
+	}
+	if err := p.saveBlob(ctx, blobDrivers, p.drivers.Snapshot); err != nil {
 		return err
 	}
 	if err := p.st.State.PutEdges(ctx, p.graph.Edges()); err != nil {
@@ -95,6 +99,7 @@ func (p *Pipeline) restore(ctx context.Context, now int64) error {
 	}
 	p.loadBlob(ctx, blobLogmine, p.miner.Restore)
 	p.loadBlob(ctx, blobOrder, p.order.Restore)
+	p.loadBlob(ctx, blobDrivers, p.drivers.Restore)
 	restored := p.loadBlob(ctx, blobDetect, p.engine.Restore)
 	return p.catchUp(ctx, restored, now)
 }

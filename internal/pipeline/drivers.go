@@ -1,0 +1,127 @@
+package pipeline
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+
+	"github.com/norn-aiops/norn/internal/detect"
+	"github.com/norn-aiops/norn/internal/detect/driver"
+	"github.com/norn-aiops/norn/internal/graph"
+	"github.com/norn-aiops/norn/internal/ops"
+	"github.com/norn-aiops/norn/internal/telemetry"
+)
+
+const (
+	driverEvery = 15_000     // ms between two readings of targets and drivers
+	driverFresh = 3 * 60_000 // ms; older values say nothing of now
+	maxOwn      = 4          // candidates of the entity itself
+	maxCallers  = 2          // and request rates of its callers
+)
+
+// Driver says what drives a series, if anything is known to.
+func (p *Pipeline) Driver(id telemetry.SeriesID) (driver.Driver, bool) { return p.drivers.Of(id) }
+
+// DriverStats counts what is known of drivers.
+func (p *Pipeline) DriverStats() driver.Stats { return p.drivers.Stats() }
+
+// drive reads targets and candidates now and then, and returns the anomalies of
+// targets that are dear for their load.
+func (p *Pipeline) drive(now int64, view *graph.View) []ops.Anomaly {
+	if now-p.driven < driverEvery {
+		return nil
+	}
+	p.driven = now
+	infos := p.engine.List(func(s *telemetry.Series) bool { return isTarget(s) || isCandidate(s) }, 0)
+	return p.drivers.Step(now, driverGroups(infos, view, now))
+}
+
+func isTarget(s *telemetry.Series) bool {
+	return s.Peer.IsZero() && (s.Signal == telemetry.SignalLatency || s.Signal == telemetry.SignalSaturation) &&
+		!strings.HasPrefix(s.Name, "norn_operation_")
+}
+
+// isCandidate tells the series that count work: requests, users, sessions,
+// messages, queue lengths.
+func isCandidate(s *telemetry.Series) bool {
+	if !s.Peer.IsZero() || strings.HasPrefix(s.Name, "norn_operation_") {
+		return false
+	}
+	name := strings.ToLower(s.Name)
+	has := func(words ...string) bool {
+		return slices.ContainsFunc(words, func(w string) bool { return strings.Contains(name, w) })
+	}
+	switch s.Signal {
+	case telemetry.SignalTraffic:
+		return strings.Contains(s.Unit, "request") || has("request", "workload", "users", "sessions", "messages", "orders", "jobs")
+	case telemetry.SignalSaturation, telemetry.SignalOther:
+		return has("queue_length", "queue_size", "active_users", "sessions", "backlog")
+	}
+	return false
+}
+
+// driverGroups gathers, per entity, its targets and the candidates.
+func driverGroups(infos []detect.SeriesInfo, view *graph.View, now int64) []driver.Group {
+	targets, own := map[telemetry.Entity][]driver.Reading{}, map[telemetry.Entity][]driver.Reading{}
+	for i := range infos {
+		in := &infos[i]
+		if now-in.T > driverFresh {
+			continue
+		}
+		r := driver.Reading{Series: in.Series, V: in.V}
+		if isCandidate(in.Series) {
+			own[in.Series.Entity] = append(own[in.Series.Entity], r)
+		}
+		if isTarget(in.Series) {
+			targets[in.Series.Entity] = append(targets[in.Series.Entity], r)
+		}
+	}
+	for _, rs := range own {
+		slices.SortFunc(rs, func(a, b driver.Reading) int {
+			return cmp.Or(cmp.Compare(candidateRank(a.Series), candidateRank(b.Series)), cmp.Compare(a.Series.ID, b.Series.ID))
+		})
+	}
+	out := make([]driver.Group, 0, len(targets))
+	for e, ts := range targets {
+		g := driver.Group{Targets: ts, Candidates: slices.Clone(own[e][:min(len(own[e]), maxOwn)])}
+		if view != nil {
+			callers := 0
+			for _, d := range view.Dependents(e) {
+				if rs := own[d.From]; len(rs) > 0 && d.Kind == graph.Calls && callers < maxCallers {
+					g.Candidates = append(g.Candidates, rs[0])
+					callers++
+				}
+			}
+		}
+		if len(g.Candidates) > 0 {
+			out = append(out, g)
+		}
+	}
+	return out
+}
+
+// candidateRank puts Norn's own request rate first.
+func candidateRank(s *telemetry.Series) int {
+	switch {
+	case s.Name == "norn_request_rate":
+		return 0
+	case strings.Contains(s.Unit, "request"):
+		return 1
+	}
+	return 2
+}
+
+// withoutExplained drops anomalies that the load of their series explains.
+func (p *Pipeline) withoutExplained(as []ops.Anomaly) []ops.Anomaly {
+	return slices.DeleteFunc(as, func(a ops.Anomaly) bool {
+		if a.SeriesID == 0 || a.Member == "load" {
+			return false
+		}
+		text, ok := p.drivers.Explains(&a)
+		if ok {
+			p.met.explained.Inc()
+			p.log.Debug("anomaly explained by load", "entity", a.Entity, "series", a.Series, "why", text)
+		}
+		return ok
+	})
+}
