@@ -85,6 +85,7 @@ func layers() map[string]entry {
 		"internal/bench/detect":  in(flow),
 		"internal/bench/events":  in(flow, "internal/bench/csvdata"),
 		"internal/bench/ingest":  in(flow, "internal/pipeline"),
+		"internal/bench/load":    in(flow),
 		"internal/bench/loghub":  in(flow),
 		"internal/bench/nab":     in(flow, "internal/bench/csvdata"),
 		"internal/bench/vector":  in(flow, "internal/bench/csvdata"),
