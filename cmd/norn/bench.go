@@ -278,6 +278,18 @@ false_per_day_mean, false_per_day_median, means[], entities[].`,
 			}
 			o.Progress = steps(set.name)
 			r, err := set.run(cmd.Context(), data, o)
+			if err != nil {
+				return err
+			}
+			return show(cmd, *output, r)
+		},
+	}
+	c.Flags().StringVar(&data, "data", "", "folder of the data set")
+	c.Flags().Float64Var(&o.Budget, "budget", 1, "false alarms a day for the event figures")
+	c.Flags().BoolVar(&o.Quick, "quick", false, "leave out the network and the trees")
+	return c
+}
+
 func benchLoad(output *string) *cobra.Command {
 	var o load.Options
 	c := &cobra.Command{
@@ -299,9 +311,6 @@ night_found, nights, median_delay_s, false_alarms}.`,
 			return show(cmd, *output, r)
 		},
 	}
-	c.Flags().StringVar(&data, "data", "", "folder of the data set")
-	c.Flags().Float64Var(&o.Budget, "budget", 1, "false alarms a day for the event figures")
-	c.Flags().BoolVar(&o.Quick, "quick", false, "leave out the network and the trees")
 	c.Flags().IntVar(&o.Services, "services", 8, "services of each of the six cases")
 	c.Flags().IntVar(&o.Days, "days", 7, "days of quiet past")
 	c.Flags().Uint64Var(&o.Seed, "seed", 1, "of the set")
