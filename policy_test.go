@@ -63,6 +63,7 @@ func layers() map[string]entry {
 		"internal/logmine":          in(stages),
 		"internal/logmine/sequence": in(stages),
 		"internal/normalize":        in(stages),
+		"internal/rules":            in(stages), // the operator's word
 		"internal/topology":         in(stages),
 
 		"internal/ingest":              in(adapters), // what receivers share

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	_ "time/tzdata" // time zones of mutes and syslog, where the system has none
 
 	"github.com/spf13/cobra"
 

@@ -27,7 +27,10 @@ type Offline struct {
 // clock begins. topologyGiven says that edges come with the data and do not
 // expire.
 func NewOffline(ctx context.Context, dir string, start int64, topologyGiven bool, log *slog.Logger) (*Offline, error) {
-	cfg := config.Default()
+	return newOffline(ctx, config.Default(), dir, start, topologyGiven, log)
+}
+
+func newOffline(ctx context.Context, cfg config.Config, dir string, start int64, topologyGiven bool, log *slog.Logger) (*Offline, error) {
 	cfg.Storage.Dir = dir
 	cfg.Storage.Metrics.Retention = century
 	cfg.Storage.Logs.Retention, cfg.Storage.Traces.Retention = century, century

@@ -27,6 +27,7 @@ func stageConfig(c config.Config) pipeline.Config {
 		Logmine:     logmine.Config{Window: window},
 		Detect:      detect.Config{MaxSeries: c.Detect.MaxSeries, Sensitivity: c.Detect.Sensitivity, Hold: detectHold.Milliseconds()},
 		Incident:    incident.Config{Quiet: time.Duration(c.Incident.QuietPeriod).Milliseconds(), MaxGroups: c.Incident.MaxOpen},
+		Rules:       c.Detect.Config,
 		GraphExpiry: time.Duration(c.Topology.Expiry),
 	}
 }

@@ -17,6 +17,8 @@ import (
 
 	"github.com/prometheus/common/model"
 	"go.yaml.in/yaml/v3"
+
+	"github.com/norn-aiops/norn/internal/rules"
 )
 
 // defaultYAML is the commented reference; a test holds it equal to [Default].
@@ -32,7 +34,7 @@ type Config struct {
 	Scrape    []Scrape  `yaml:"scrape_configs"`
 	Normalize Normalize `yaml:"normalize"`
 	Topology  Topology  `yaml:"topology"`
-	Detect    Detect    `yaml:"detect"`
+	Detect    Detect    `yaml:"detection"`
 	Incident  Incident  `yaml:"incident"`
 	Log       Log       `yaml:"log"`
 }
@@ -180,10 +182,11 @@ type Topology struct {
 	Expiry Duration `yaml:"expiry"`
 }
 
-// Detect bounds detection.
+// Detect bounds detection and says what is wished of it.
 type Detect struct {
-	MaxSeries   int     `yaml:"max_series"`
-	Sensitivity float64 `yaml:"false_alarms_per_series_week"`
+	MaxSeries    int     `yaml:"max_series"`
+	Sensitivity  float64 `yaml:"false_alarms_per_series_week"`
+	rules.Config `yaml:",inline"`
 }
 
 // Incident says how long an incident lingers.
@@ -222,7 +225,8 @@ func Default() Config {
 			Mask: Mask{Enabled: true, Patterns: map[string]string{}}, MaxLogAge: d(7 * day), MaxFuture: d(10 * time.Minute),
 		},
 		Topology: Topology{Window: d(10 * time.Second), Lag: d(5 * time.Second), Expiry: d(time.Hour)},
-		Detect:   Detect{MaxSeries: 1_000_000, Sensitivity: 0.05},
+		Detect: Detect{MaxSeries: 1_000_000, Sensitivity: 0.05,
+			Config: rules.Config{Rules: []rules.Rule{}, Mutes: []rules.Mute{}, CustomMetrics: []rules.CustomMetric{}}},
 		Incident: Incident{QuietPeriod: d(2 * time.Minute), MaxOpen: 200},
 		Log:      Log{Level: "info", Format: "text"},
 	}

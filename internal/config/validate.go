@@ -8,6 +8,8 @@ import (
 	"regexp"
 	"strings"
 	"time"
+
+	"github.com/norn-aiops/norn/internal/rules"
 )
 
 // Validate checks every value and returns all faults at once, each naming its
@@ -116,10 +118,16 @@ func (c *Config) checkStages(bad report) {
 		bad("topology.window", "must be between 1s and 10m")
 	}
 	if c.Detect.MaxSeries <= 0 {
-		bad("detect.max_series", "must be above 0")
+		bad("detection.max_series", "must be above 0")
 	}
 	if c.Detect.Sensitivity <= 0 || c.Detect.Sensitivity > 100 {
-		bad("detect.false_alarms_per_series_week", "must be above 0 and at most 100")
+		bad("detection.false_alarms_per_series_week", "must be above 0 and at most 100")
+	}
+	if _, err := rules.Compile(time.LoadLocation, c.Detect.Config); err != nil {
+		for text := range strings.SplitSeq(err.Error(), "\n") {
+			key, text, _ := strings.Cut(text, ": ")
+			bad("detection."+key, "%s", text)
+		}
 	}
 	if c.Incident.MaxOpen <= 0 {
 		bad("incident.max_open", "must be above 0")

@@ -78,17 +78,22 @@ func classOf(s *telemetry.Series) class {
 	if s.Signal == telemetry.SignalUp {
 		c |= 1
 	}
+	if s.Policy != nil {
+		c += class(s.Policy.Sensitivity+1) << 5
+	} else {
+		c += 1 << 5
+	}
 	return c
 }
 
-const classes = (int(floorCount) + 1) << 3
+const classes = 3 << 5
 
 // options gives the detector's options of every class.
 func (c Config) options() (out [classes]Options) {
 	for i := range out {
 		out[i] = Options{
-			Warmup: c.Warmup, PerWeek: c.Sensitivity, Adopt: c.Adopt,
-			floor: floorKind(i >> 3), direction: int8(i>>1&3) - 1, up: i&1 == 1,
+			Warmup: c.Warmup, PerWeek: c.Sensitivity * sensitivityFactor(i>>5), Adopt: c.Adopt,
+			floor: floorKind(i >> 3 & 3), direction: int8(i>>1&3) - 1, up: i&1 == 1,
 		}.withDefaults()
 	}
 	return out

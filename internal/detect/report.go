@@ -50,7 +50,7 @@ func (e *Engine) move(s *series, to **report, ep *episode, p telemetry.Point, sc
 	if r != nil && r.a.Ended != 0 {
 		r = nil // a new episode began before the old one's end could be told
 	}
-	sev := severity(s.meta, ep)
+	sev := wished(severity(s.meta, ep), s.meta, ep, p, sc.Expected)
 	if ep.ended == endNone && e.nothingNew(r, ep, sev, p.T) {
 		return out
 	}

@@ -153,7 +153,7 @@ func silenceSeverity(s *series, now int64) float64 {
 	if !s.meta.Instance.IsZero() {
 		v *= .8
 	}
-	return v
+	return min(1, v*s.meta.Policy.Factor("silence"))
 }
 
 // tellTick sends an anomaly by the rules of tell.

@@ -40,6 +40,7 @@ type entry struct {
 	factor float64 // not guarded, fixed at creation, as the rest
 	fam    *family // for buckets, _count and _sum
 	seat   telemetry.Seat
+	guard  bool // the operator's policy says which values are taken; guarded by the stripe
 
 	bucket *bucket
 	native *nativeState // guarded by the stripe
@@ -70,11 +71,13 @@ type Deriver struct {
 	stripes  [64]sync.Mutex // each guards the entries of every 64th page of references
 	families familyTable
 	signals  signalCache
+	describe func(*telemetry.Series) // nil when nobody has a say
 
 	watched    atomic.Int64
 	skipped    atomic.Int64
 	outOfOrder atomic.Uint64
 	resets     atomic.Uint64
+	outOfRange atomic.Uint64
 }
 
 // DeriverStats counts what a [Deriver] holds and met.
@@ -84,6 +87,7 @@ type DeriverStats struct {
 	Families   int    // classic histograms and summaries
 	OutOfOrder uint64 // samples ignored because a newer or equal one came before
 	Resets     uint64 // counter resets met
+	OutOfRange uint64 // values refused because the series' policy has them as bad data
 }
 
 // NewDeriver makes a Deriver without any series.
@@ -97,7 +101,7 @@ func NewDeriver() *Deriver {
 func (d *Deriver) Stats() DeriverStats {
 	return DeriverStats{
 		Watched: d.watched.Load(), Skipped: d.skipped.Load(), Families: d.families.len(),
-		OutOfOrder: d.outOfOrder.Load(), Resets: d.resets.Load(),
+		OutOfOrder: d.outOfOrder.Load(), Resets: d.resets.Load(), OutOfRange: d.outOfRange.Load(),
 	}
 }
 
@@ -352,13 +356,16 @@ func (e *entry) observe(d *Deriver, t int64, v float64, out []telemetry.Point) [
 	if e.mode == kindGauge {
 		e.prevT, e.has = t, true
 		if e.series == nil {
-			e.series = e.gaugeSeries(d)
+			d.name(e, e.gaugeSeries(d))
+		}
+		if e.guard && !d.takes(e.series, v*e.factor) {
+			return out
 		}
 		return append(out, telemetry.Point{Series: e.series, Seat: &e.seat, T: t, V: v * e.factor})
 	}
 	out = e.observeCounter(d, t, v, out)
 	if e.fam != nil && e.mode != kindGauge {
-		out = e.fam.observeTotal(e.isSum, t, v, out)
+		out = e.fam.observeTotal(d, e.isSum, t, v, out)
 	}
 	return out
 }
@@ -376,8 +383,8 @@ func (e *entry) observeCounter(d *Deriver, t int64, v float64, out []telemetry.P
 			e.mode = kindCounter
 		}
 		if e.mode == kindGauge {
-			e.series = e.gaugeSeries(d)
-			return append(out, telemetry.Point{Series: e.series, Seat: &e.seat, T: t, V: v * e.factor})
+			d.name(e, e.gaugeSeries(d))
+			return d.put(out, e.guard, telemetry.Point{Series: e.series, Seat: &e.seat, T: t, V: v * e.factor})
 		}
 	}
 	if e.isSum && e.fam != nil {
@@ -389,7 +396,11 @@ func (e *entry) observeCounter(d *Deriver, t int64, v float64, out []telemetry.P
 		inc = max(v, 0)
 	}
 	if e.series == nil {
-		e.series = e.rateSeries(d, t-prevT)
+		d.name(e, e.rateSeries(d, t-prevT))
 	}
-	return append(out, telemetry.Point{Series: e.series, Seat: &e.seat, T: t, V: inc * e.factor * 1000 / float64(t-prevT)})
+	rate := inc * e.factor * 1000 / float64(t-prevT)
+	if e.guard && !d.takes(e.series, rate) {
+		return out
+	}
+	return append(out, telemetry.Point{Series: e.series, Seat: &e.seat, T: t, V: rate})
 }

@@ -49,6 +49,7 @@ type family struct {
 	baseCount, baseSum float64
 
 	p50, p99, mean *telemetry.Series
+	guard          bool // a policy says which values are taken
 	seats          [3]telemetry.Seat
 }
 
@@ -226,7 +227,7 @@ func (f *family) close(d *Deriver, out []telemetry.Point) []telemetry.Point {
 		d.resets.Add(1)
 	}
 	if f.closedT != 0 {
-		out = f.quantiles(out)
+		out = f.quantiles(d, out)
 	}
 	f.expected = f.seen
 	f.closedT = f.t
@@ -242,18 +243,19 @@ func (f *family) close(d *Deriver, out []telemetry.Point) []telemetry.Point {
 	return out
 }
 
-func (f *family) quantiles(out []telemetry.Point) []telemetry.Point {
+func (f *family) quantiles(d *Deriver, out []telemetry.Point) []telemetry.Point {
 	p50, ok := f.quantile(0.5)
 	if !ok {
 		return out
 	}
 	p99, _ := f.quantile(0.99)
 	if f.p50 == nil {
-		f.p50, f.p99 = f.quantileSeries("0.5", "p50", f.t-f.closedT), f.quantileSeries("0.99", "p99", f.t-f.closedT)
+		f.p50 = d.described(f.quantileSeries("0.5", "p50", f.t-f.closedT))
+		f.p99 = d.described(f.quantileSeries("0.99", "p99", f.t-f.closedT))
+		f.guard = f.guard || guards(f.p50) || guards(f.p99)
 	}
-	return append(out,
-		telemetry.Point{Series: f.p50, Seat: &f.seats[0], T: f.t, V: p50 * f.factor},
-		telemetry.Point{Series: f.p99, Seat: &f.seats[1], T: f.t, V: p99 * f.factor})
+	out = d.put(out, f.guard, telemetry.Point{Series: f.p50, Seat: &f.seats[0], T: f.t, V: p50 * f.factor})
+	return d.put(out, f.guard, telemetry.Point{Series: f.p99, Seat: &f.seats[1], T: f.t, V: p99 * f.factor})
 }
 
 // quantile estimates the q-quantile of the increments, as PromQL's
@@ -316,7 +318,7 @@ func (f *family) describe(name, display, expr string) *telemetry.Series {
 
 // observeTotal takes a sample of _count or _sum and emits the mean of the
 // observations since the last timestamp that both have.
-func (f *family) observeTotal(isSum bool, t int64, v float64, out []telemetry.Point) []telemetry.Point {
+func (f *family) observeTotal(d *Deriver, isSum bool, t int64, v float64, out []telemetry.Point) []telemetry.Point {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if isSum {
@@ -336,9 +338,10 @@ func (f *family) observeTotal(isSum bool, t int64, v float64, out []telemetry.Po
 		return out
 	}
 	if f.mean == nil {
-		f.mean = f.meanSeries(t - baseT)
+		f.mean = d.described(f.meanSeries(t - baseT))
+		f.guard = f.guard || guards(f.mean)
 	}
-	return append(out, telemetry.Point{Series: f.mean, Seat: &f.seats[2], T: t, V: sum / n * f.factor})
+	return d.put(out, f.guard, telemetry.Point{Series: f.mean, Seat: &f.seats[2], T: t, V: sum / n * f.factor})
 }
 
 func (f *family) meanSeries(interval int64) *telemetry.Series {

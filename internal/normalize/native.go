@@ -13,6 +13,7 @@ import (
 type nativeState struct {
 	prev                 store.Histogram
 	p50, p99, mean, rate *telemetry.Series
+	guard                bool // a policy says which values are taken
 	seats                [4]telemetry.Seat
 }
 
@@ -45,15 +46,16 @@ func (e *entry) observeNative(d *Deriver, t int64, h store.Histogram, out []tele
 		return out
 	}
 	if e.native.rate == nil {
-		e.describeNative(t - prevT)
+		e.describeNative(d, t-prevT)
 	}
-	out = append(out, telemetry.Point{Series: e.native.rate, Seat: &e.native.seats[0], T: t, V: n * 1000 / float64(t-prevT)})
+	guard := e.native.guard
+	out = d.put(out, guard, telemetry.Point{Series: e.native.rate, Seat: &e.native.seats[0], T: t, V: n * 1000 / float64(t-prevT)})
 	if n == 0 {
 		return out
 	}
 	add := func(i int, s *telemetry.Series, v float64) {
 		if !math.IsNaN(v) && !math.IsInf(v, 0) {
-			out = append(out, telemetry.Point{Series: s, Seat: &e.native.seats[i], T: t, V: v * e.factor})
+			out = d.put(out, guard, telemetry.Point{Series: s, Seat: &e.native.seats[i], T: t, V: v * e.factor})
 		}
 	}
 	add(1, e.native.p50, diff.Quantile(0.5))
@@ -62,7 +64,7 @@ func (e *entry) observeNative(d *Deriver, t int64, h store.Histogram, out []tele
 	return out
 }
 
-func (e *entry) describeNative(interval int64) {
+func (e *entry) describeNative(d *Deriver, interval int64) {
 	name := e.labels.Get(labels.MetricName)
 	rate := "rate(" + selector(e.labels) + rangeFor(interval) + ")"
 	value := func(short, expr string) *telemetry.Series {
@@ -75,4 +77,7 @@ func (e *entry) describeNative(interval int64) {
 	e.native.mean = value("mean", "histogram_avg("+rate+")")
 	e.native.rate = derived(e.labels, name+":rate", "rate("+name+")", "histogram_count("+rate+")", "1/s")
 	e.native.rate.Signal, e.native.rate.Direction = signalOf(name+"_count", e.labels, "", true)
+	for _, s := range []*telemetry.Series{e.native.p50, e.native.p99, e.native.mean, e.native.rate} {
+		e.native.guard = guards(d.described(s)) || e.native.guard
+	}
 }

@@ -3,6 +3,8 @@ package pipeline
 import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
+
+	"github.com/norn-aiops/norn/internal/normalize"
 )
 
 // meters are the pipeline's own metrics.
@@ -12,6 +14,8 @@ type meters struct {
 	judged                   *prometheus.CounterVec
 	items                    *prometheus.CounterVec
 	rejected                 *prometheus.CounterVec
+	muted                    *prometheus.CounterVec
+	customErrors             *prometheus.CounterVec
 }
 
 func newMeters(reg prometheus.Registerer) *meters {
@@ -23,12 +27,21 @@ func newMeters(reg prometheus.Registerer) *meters {
 		return f.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
 	}
 	return &meters{
-		samples:   counter("norn_pipeline_samples_total", "Metric samples that were committed."),
-		points:    counter("norn_pipeline_points_total", "Detection points derived from samples."),
-		dropped:   counter("norn_pipeline_anomalies_dropped_total", "Anomalies dropped because too many waited for the next tick."),
-		explained: counter("norn_pipeline_anomalies_explained_total", "Anomalies held back because the load of their series explains them."),
-		judged:    vec("norn_pipeline_judgements_total", "Judgements of incident candidates by verdict.", "verdict"),
-		items:     vec("norn_pipeline_items_total", "Logs, spans, alerts and changes by outcome.", "signal", "outcome"),
-		rejected:  vec("norn_pipeline_rejected_total", "Items that normalisation refused, by reason.", "signal", "reason"),
+		samples:      counter("norn_pipeline_samples_total", "Metric samples that were committed."),
+		points:       counter("norn_pipeline_points_total", "Detection points derived from samples."),
+		dropped:      counter("norn_pipeline_anomalies_dropped_total", "Anomalies dropped because too many waited for the next tick."),
+		explained:    counter("norn_pipeline_anomalies_explained_total", "Anomalies held back because the load of their series explains them."),
+		judged:       vec("norn_pipeline_judgements_total", "Judgements of incident candidates by verdict.", "verdict"),
+		items:        vec("norn_pipeline_items_total", "Logs, spans, alerts and changes by outcome.", "signal", "outcome"),
+		rejected:     vec("norn_pipeline_rejected_total", "Items that normalisation refused, by reason.", "signal", "reason"),
+		muted:        vec("norn_detection_muted_total", "Anomalies that were not raised because of a mute.", "mute"),
+		customErrors: vec("norn_custom_metric_errors_total", "Evaluations of custom metrics that failed.", "metric"),
 	}
+}
+
+// refusedValues shows what the deriver counts.
+func refusedValues(reg prometheus.Registerer, d *normalize.Deriver) {
+	promauto.With(reg).NewCounterFunc(prometheus.CounterOpts{
+		Name: "norn_detection_refused_values_total", Help: "Values outside of the range that a rule gives their series.",
+	}, func() float64 { return float64(d.Stats().OutOfRange) })
 }

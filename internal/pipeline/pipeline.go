@@ -35,6 +35,7 @@ import (
 	"github.com/norn-aiops/norn/internal/logmine/sequence"
 	"github.com/norn-aiops/norn/internal/normalize"
 	"github.com/norn-aiops/norn/internal/ops"
+	"github.com/norn-aiops/norn/internal/rules"
 	"github.com/norn-aiops/norn/internal/store"
 	"github.com/norn-aiops/norn/internal/telemetry"
 	"github.com/norn-aiops/norn/internal/topology"
@@ -49,6 +50,7 @@ type Config struct {
 	Detect    detect.Config
 	Incident  incident.Config
 	Cause     cause.Config
+	Rules     rules.Config // what the configuration file says about detection
 
 	GraphExpiry      time.Duration // an edge not seen for this long is gone (1 h)
 	SnapshotEvery    time.Duration // of Tick's clock; model state to the state store (1 min)
@@ -107,6 +109,9 @@ type Pipeline struct {
 	openNow  openIncidents
 	received atomic.Int64 // Unix ms of the newest arrival
 	started  time.Time
+	wishes   wishes  // of operators
+	muted    muteLog // what they did not want to hear
+	custom   customMetrics
 
 	tickMu       sync.Mutex
 	lastSnapshot int64
@@ -118,7 +123,7 @@ type Pipeline struct {
 // [Pipeline.Open], except that its [Pipeline.OnCommit] can be given to the
 // metric store that is about to be opened.
 //
-// The error names a mask pattern that does not compile.
+// The error names a mask pattern or a rule that cannot be used.
 func New(cfg Config, log *slog.Logger, reg prometheus.Registerer) (*Pipeline, error) {
 	cfg = cfg.withDefaults()
 	logs, err := normalize.NewLogs(cfg.Normalize)
@@ -137,6 +142,11 @@ func New(cfg Config, log *slog.Logger, reg prometheus.Registerer) (*Pipeline, er
 		queue: anomalyQueue{max: cfg.MaxQueue}, drivers: driver.New(driver.Config{}),
 		started: time.Now(),
 	}
+	if err := p.wishes.init(cfg.Rules); err != nil {
+		return nil, err
+	}
+	p.derive.SetDescribe(p.describe)
+	refusedValues(reg, p.derive)
 	p.order = sequence.New(sequence.Config{Resolve: p.miner.Resolve, Text: p.templateName})
 	p.points.New = func() any { s := make([]telemetry.Point, 0, 1024); return &s }
 	return p, nil
@@ -232,6 +242,9 @@ func (p *Pipeline) Tick(ctx context.Context, now int64) error {
 	if err := p.flushWindows(ctx, now); err != nil {
 		return err
 	}
+	if err := p.evaluate(ctx, now); err != nil {
+		return err
+	}
 	quiet := p.quiet.Load()
 	for _, a := range slices.Concat(p.engine.Tick(now), p.miner.Tick(now), p.order.Tick(now), p.drive(now, p.graph.AsOf(now))) {
 		if !quiet {
@@ -241,6 +254,7 @@ func (p *Pipeline) Tick(ctx context.Context, now int64) error {
 	anomalies, dropped := p.queue.drain()
 	p.met.dropped.Add(float64(dropped))
 	anomalies = p.withoutExplained(anomalies)
+	anomalies = p.mute(anomalies, now)
 	for _, a := range anomalies {
 		p.corr.Anomaly(a)
 	}

@@ -56,6 +56,9 @@ func (p *Pipeline) save(ctx context.Context) error {
 	if err := p.saveBlob(ctx, blobDrivers, p.drivers.Snapshot); err != nil {
 		return err
 	}
+	if err := p.saveMuted(ctx); err != nil {
+		return fmt.Errorf("cannot store the muted anomalies: %w", err)
+	}
 	if err := p.st.State.PutEdges(ctx, p.graph.Edges()); err != nil {
 		return fmt.Errorf("cannot store the graph: %w", err)
 	}
@@ -97,10 +100,15 @@ func (p *Pipeline) restore(ctx context.Context, now int64) error {
 		p.windows.note(&open[i])
 		p.openNow.note(&open[i])
 	}
+	if err := p.loadWishes(ctx); err != nil {
+		return err
+	}
+	p.loadMuted(ctx)
 	p.loadBlob(ctx, blobLogmine, p.miner.Restore)
 	p.loadBlob(ctx, blobOrder, p.order.Restore)
 	p.loadBlob(ctx, blobDrivers, p.drivers.Restore)
 	restored := p.loadBlob(ctx, blobDetect, p.engine.Restore)
+	p.dropUnwatched()
 	return p.catchUp(ctx, restored, now)
 }
 
@@ -137,6 +145,7 @@ func (p *Pipeline) catchUp(ctx context.Context, restored bool, now int64) error 
 	p.Quiet(true)
 	defer p.Quiet(false)
 	r := reader{derive: normalize.NewDeriver(), refs: map[uint64]storage.SeriesRef{}}
+	r.derive.SetDescribe(p.describe)
 	for t := from; t <= newest; t += slice {
 		batch, err := r.slice(ctx, h, t, min(t+slice-1, newest))
 		if err != nil {

@@ -130,6 +130,7 @@ type Series struct {
 	Direction Direction
 	Unit      string // UCUM base unit, "" when unknown
 	Derived   bool
+	Policy    *Policy // what the operator set for it; nil nearly always
 }
 
 // Point is one value of a detection series.
