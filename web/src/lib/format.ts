@@ -84,7 +84,7 @@ export function value(v: number | null | undefined, unit = ""): string {
     case "":
       return Math.abs(v) >= 10000 ? compact(v) : number(v);
   }
-  const label = unit.replace(/^\{(\w+)\}/, (_, w: string) => (w === "request" ? "req" : w));
+  const label = unit.replace(/^1(?=\/)/, "").replace(/^\{(\w+)\}/, (_, w: string) => (w === "request" ? "req" : `${w}s`));
   const n = Math.abs(v) >= 10000 ? compact(v) : number(v);
   return label.startsWith("/") ? n + label : `${n} ${label}`;
 }
