@@ -48,6 +48,10 @@ func mapErrors[I, O any](s *Server, h func(context.Context, *I) (*O, error)) fun
 			return nil, se
 		}
 		code := statusOf(err)
+		if code == http.StatusInternalServerError && ctx.Err() != nil {
+			// Engines say in their own words that a query was broken off.
+			code = statusOf(ctx.Err())
+		}
 		if code == http.StatusInternalServerError {
 			s.log.Error("api request failed", slog.Any("error", err))
 		}

@@ -1,7 +1,12 @@
 package api_test
 
 import (
+	"bytes"
+	"context"
 	"encoding/json"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -123,5 +128,34 @@ func TestWrongInputIsNamed(t *testing.T) {
 	}
 	if in := read[ops.Incident](t, srv, "/api/v1/incidents/inc-000"); in.State != ops.StateOpen {
 		t.Errorf("wrong requests changed the incident: %s", in.State)
+	}
+}
+
+// A console that closes a page breaks off its queries: nothing failed, and
+// nothing is logged as if it had.
+func TestAQueryThatItsCallerGaveUpIsNoError(t *testing.T) {
+	s := openSample(t, 1, false, sampleEnd)
+	o := s.options()
+	var logged bytes.Buffer
+	o.Log = slog.New(slog.NewTextHandler(&logged, &slog.HandlerOptions{Level: slog.LevelError}))
+	srv := api.New(o)
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	for _, path := range []string{"query?expr=" + escape("sum(rate(norn_request_rate[5m]))"), "logs?from=-3h", "traces", "incidents"} {
+		w := httptest.NewRecorder()
+		srv.ServeHTTP(w, httptest.NewRequestWithContext(gone, "GET", "/api/v1/"+path, nil))
+		if w.Code == http.StatusInternalServerError {
+			t.Errorf("%s: %d %s", path, w.Code, w.Body)
+		}
+	}
+	if logged.Len() > 0 {
+		t.Errorf("logged as failed: %s", &logged)
+	}
+	late, cancel := context.WithTimeout(t.Context(), 0)
+	defer cancel()
+	w := httptest.NewRecorder()
+	srv.ServeHTTP(w, httptest.NewRequestWithContext(late, "GET", "/api/v1/query?expr="+escape("sum(norn_request_rate)"), nil))
+	if w.Code != http.StatusGatewayTimeout {
+		t.Errorf("a query that took too long: %d %s", w.Code, w.Body)
 	}
 }

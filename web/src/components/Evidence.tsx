@@ -212,7 +212,7 @@ export function Timeline({ incident, now }: { incident: Incident; now: number })
         </h2>
       </header>
       {list.length === 0 ? <div className="empty">Nothing recorded.</div> : null}
-      <ul className="timeline" tabIndex={list.length > 12 ? 0 : undefined}>
+      <ul className="timeline" tabIndex={0}>
         {list.map((e, i) => (
           <li key={i}>
             <Time at={e.time_unix_ms} now={Math.abs(now - incident.onset_unix_ms) < 86_400_000 ? now : e.time_unix_ms} seconds />
