@@ -36,7 +36,7 @@ func (rep Report) Print(w io.Writer) error {
 	fmt.Fprintf(t, "network chosen on\t%d of %d\n", rep.NeuralChosen, len(rep.Entities))
 	fmt.Fprintf(t, "event F1 at %g a day (threshold with labels)\tNorn %.3f, max |z| %.3f\n", rep.Budget, rep.EventF1, rep.MaxZEventF1)
 	fmt.Fprintf(t, "false alarms a day asked %g (threshold from the part to learn from)\tmean %.2f, median %.2f, event recall %.2f\n", rep.Budget, rep.FalsePerDayMean, rep.FalsePerDayMedian, rep.RecallAtBudget)
-	fmt.Fprintf(t, "judging and learning, without the network\t%.1f us a row\n", rep.NsPerRow/1000)
+	fmt.Fprintf(t, "judging and learning, refits included, without the network\t%.1f us a row of CPU time\n", rep.NsPerRow/1000)
 	fmt.Fprintf(t, "state\t%.0f KiB an entity\n", rep.BytesPerEntity/1024)
 	return t.Flush()
 }

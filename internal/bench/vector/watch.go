@@ -2,7 +2,6 @@ package vector
 
 import (
 	"context"
-	"time"
 
 	"github.com/norn-aiops/norn/internal/detect/joint"
 )
@@ -25,7 +24,6 @@ func watch(ctx context.Context, e entity, o Options, out *Entity) ([]scoring, er
 	if err != nil {
 		return nil, err
 	}
-	out.nsPerRow = plain.ns
 	lead := plain
 	all := []scoring{{linearName, plain.score}, {"  autoregression", plain.member[joint.MemberLinear]},
 		{"  axes", plain.member[joint.MemberAxes]}, {"  graph", plain.member[joint.MemberGraph]}, {"  spike", plain.member[joint.MemberSpike]}}
@@ -56,7 +54,6 @@ type watched struct {
 	quiet  []float64            // of the second half of the rows to learn from
 	member map[string][]float64 // surprise of each member on the rows to judge
 	blame  [][]float32          // by row to judge and column
-	ns     float64              // a row to judge, learning included
 	bytes  int
 }
 
@@ -82,16 +79,13 @@ func follow(ctx context.Context, e entity, cfg joint.Config, out *Entity) (*watc
 		c := m.Choice()
 		out.Neural, out.NeuralT = c.Member == joint.MemberNeural, c.T
 	}
-	var spent time.Duration
 	var blame []float64
 	for i, x := range e.test {
 		if i%1024 == 0 && ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
 		t += e.step
-		start := time.Now()
 		v, _ := m.Observe(t, x)
-		spent += time.Since(start)
 		for m.Train(100) {
 		}
 		w.score = append(w.score, v.Score)
@@ -105,7 +99,6 @@ func follow(ctx context.Context, e entity, cfg joint.Config, out *Entity) (*watc
 		}
 		w.blame = append(w.blame, row)
 	}
-	w.ns = float64(spent.Nanoseconds()) / float64(max(1, len(e.test)))
 	w.bytes = m.Bytes()
 	return w, nil
 }

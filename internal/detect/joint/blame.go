@@ -2,8 +2,9 @@ package joint
 
 import "slices"
 
-// blamed lists the columns by falling share of the smoothed blame: the squares
-// of the standardised error and of the distance from the level, added up.
+// blamed lists the columns by falling share of the smoothed blame: the square
+// of the standardised error, and twice the square of the deviation in units of
+// all that the metric has ever done, added up.
 func (m *Model) blamed() []Blame {
 	total := float32(0)
 	for _, b := range m.blame {

@@ -82,9 +82,6 @@ func (m *Model) judge() Verdict {
 	m.channels[chAxes].push(m.axes.meanSquare(m.r))
 	m.channels[chGraph].push(m.graph.meanSquare(m.r))
 	m.channels[chSpike].pushOnce(m.spike())
-	if m.forest != nil {
-		m.channels[chForest].push(m.forest.observe(m.r))
-	}
 	if m.net != nil {
 		m.channels[chNet].push(m.net.meanSquare(m.r, m.lag, m.there, m.work))
 	}
@@ -92,9 +89,12 @@ func (m *Model) judge() Verdict {
 		m.channels[chRival].push(m.rival.meanSquare(m.r, m.lag, m.there, m.work))
 	}
 	m.guard()
+	if m.forest != nil {
+		m.channels[chForest].push(m.forest.observe(m.r, m.trust >= .5))
+	}
 	j := m.combined()
 	joint := m.verdict.surprise(j * math.Ln10)
-	w := max(m.trust, doubtCount/float32(1+m.doubted/doubtRows)*min(1, m.seen/doubtFull))
+	w := max(m.sure, doubtCount/float32(1+m.doubted/doubtRows)*min(1, m.seen/doubtFull))
 	if m.rows < m.open {
 		w = 1
 	}
@@ -136,7 +136,10 @@ func (m *Model) say(joint, tie, spike float32) Verdict {
 // errors fills e with the standardised errors of the autoregression, moves the
 // blame, and returns their mean square and how many columns took part.
 func (m *Model) errors() (q float32, n int) {
-	const follow = .1294494 // half-life of 5 rows
+	const (
+		follow    = .1294494 // half-life of 5 rows
+		blameNear = 10       // errors beyond blame no more
+	)
 	for j := range m.cols {
 		m.e[j] = 0
 		part := float32(0)
@@ -145,7 +148,8 @@ func (m *Model) errors() (q float32, n int) {
 			m.e[j] = e
 			q += e * e
 			n++
-			part = e*e + m.r[j]*m.r[j]
+			near, far := min(max(e, -blameNear), blameNear), min(max(m.far[j], -zCap), zCap)
+			part = near*near + 2*far*far
 		}
 		m.blame[j] += follow * (part - m.blame[j])
 	}
@@ -174,8 +178,10 @@ func (m *Model) guard() {
 			w = min(w, max(0, (doubtTo-s)/(doubtTo-doubtFrom)))
 		}
 	}
+	m.sure = w
+	w = max(w, doubtTeach*m.seen/doubtFull/float32(1+m.doubted/doubtTeachRows))
 	limit := min(float64(m.cfg.AdoptAfter)/max(m.every, 1), max(leastAdopt, float64(m.rows-m.born)/2))
-	m.doubted = min(max(0, m.doubted+1-2*float64(w)), limit)
+	m.doubted = min(max(0, m.doubted+1-2*float64(m.sure)), limit)
 	switch {
 	case m.doubted >= limit:
 		m.adopting = true
@@ -183,7 +189,7 @@ func (m *Model) guard() {
 		m.adopting = false
 	}
 	if m.adopting {
-		w = max(w, .5)
+		w, m.sure = max(w, .5), max(m.sure, .5)
 	}
 	m.trust = w
 }

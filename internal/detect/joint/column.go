@@ -33,9 +33,9 @@ type column struct {
 }
 
 // learn moves mean and variance by one value of weight w. Values far outside
-// of what is known are brought to the cap. Values beyond 1e100 count as that,
+// of what is known are brought to bound scales from the centre. Values beyond 1e100 count as that,
 // so that no square overflows.
-func (c *column) learn(x, w, horizon float64) {
+func (c *column) learn(x, w, horizon, bound float64) {
 	x = min(max(x, -1e100), 1e100)
 	c.wideN = min(c.wideN+1, horizon)
 	d := x - c.wideMean
@@ -45,7 +45,7 @@ func (c *column) learn(x, w, horizon float64) {
 		return
 	}
 	if c.scale > 0 {
-		x = min(max(x, c.centre-zCap*c.scale), c.centre+zCap*c.scale)
+		x = min(max(x, c.centre-bound*c.scale), c.centre+bound*c.scale)
 	}
 	c.n = min(c.n+w, horizon)
 	a := w / max(c.n, w)

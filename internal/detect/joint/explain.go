@@ -85,7 +85,7 @@ func (m *Model) Bytes() int {
 	}
 	n += m.regress.bytes() + m.graph.bytes() + m.axes.bytes()
 	if m.forest != nil {
-		n += trees * treeNodes * 10
+		n += trees*treeNodes*8 + 2*(poolRows+1)*d
 	}
 	if m.past != nil {
 		n += 2*(len(m.past.recent)+len(m.past.old)+len(m.past.open)) + len(m.past.trust)

@@ -8,7 +8,7 @@
 // past, and blame by metric. Its members are a vector autoregression over a
 // long horizon (what follows from what), principal axes over a short one
 // (where the entity stands these days), the largest single deviation (spikes),
-// half-space trees (for vectors of mixed kinds), and a small neural network
+// random cut trees (for vectors of mixed kinds), and a small neural network
 // that is used only where it beat the autoregression on rows it had not seen.
 //
 // It does not align series into rows, keep thresholds, or combine its verdict
@@ -24,7 +24,8 @@ type Config struct {
 	Columns []string // names of the metrics, in the order of the rows
 	Seed    uint64   // of the network and the trees
 	Neural  Neural   // whether a network may be trained
-	// Forest says whether half-space trees are grown. They cost about 100 KiB.
+	// Forest says whether random cut trees are grown. They cost 50 KiB, and 1 KiB
+	// a column.
 	Forest bool
 	// HistoryRows bounds the rows that are kept to train and to judge the
 	// network: 2 bytes a value. 0 means 4608. They are kept only with Neural.
@@ -85,31 +86,34 @@ type Blame struct {
 
 // Horizons and constants, chosen on SMD machine-1-* (see docs/benchmarks.md).
 const (
-	day           = 86400_000 // ms
-	slowDays      = 30.       // half-life of the autoregression's moments and of scales
-	fastDays      = 2.        // half-life of the principal axes' moments
-	levelDays     = 3.        // half-life of the levels
-	slowRows      = 2000.     // least half-lives in rows
-	fastRows      = 1000.
-	levelRows     = 500.
-	refitDays     = .5
-	refitRows     = 200.
-	firstFit      = 128    // rows
-	tailsOften    = 2048   // rows up to which tails are renewed between refits
-	tailKeep      = 30_000 // weight of the scores that a tail remembers, at most
-	tailLeast     = 512    // and at least
-	tailShareKept = .5     // of the rows there have been
-	axesWeight    = .5     // of the principal axes beside the autoregression
-	graphWeight   = .6     // of the surprise about how metrics fit together now
-	spikeWeight   = .5     // of the spike's surprise: its tail is heavy
-	doubtFrom     = 2      // surprise from which a row teaches less
-	doubtTo       = 3      // surprise from which it teaches nothing
-	doubtCount    = .1     // weight of a doubted row in the calibration
-	doubtRows     = 20     // of lasting doubt after which that weight has halved: what lasts is one event
-	doubtFull     = 5000   // scores counted from which that weight is whole: a young past is not watered down
-	leastAdopt    = 150    // rows of doubt before strangeness is adopted, at least
-	unguarded     = 300    // rows from the first fit in which every row teaches
-	minSD         = .05    // least usual error, in units of a column's scale
+	day            = 86400_000 // ms
+	slowDays       = 30.       // half-life of the autoregression's moments and of scales
+	fastDays       = 2.        // half-life of the principal axes' moments
+	levelDays      = 3.        // half-life of the levels
+	slowRows       = 2000.     // least half-lives in rows
+	fastRows       = 1000.
+	levelRows      = 500.
+	refitDays      = .5
+	refitRows      = 200.
+	firstFit       = 128    // rows
+	tailsOften     = 2048   // rows up to which tails are renewed between refits
+	tailKeep       = 30_000 // weight of the scores that a tail remembers, at most
+	tailLeast      = 512    // and at least
+	tailShareKept  = .5     // of the rows there have been
+	axesWeight     = .5     // of the principal axes beside the autoregression
+	graphWeight    = .6     // of the surprise about how metrics fit together now
+	spikeWeight    = .5     // of the spike's surprise: its tail is heavy
+	doubtFrom      = 2      // surprise from which a row teaches less
+	doubtTo        = 3      // surprise from which it teaches nothing
+	doubtCount     = 1      // weight of a doubted row in the calibration
+	doubtRows      = 3      // of lasting doubt after which that weight has halved: what lasts is one event
+	doubtTeach     = .3     // weight with which a single doubted row teaches
+	doubtBound     = 4      // of a residual that teaches in doubt
+	doubtTeachRows = 5      // of lasting doubt after which that has halved
+	doubtFull      = 5000   // scores counted from which that weight is whole: a young past is not watered down
+	leastAdopt     = 150    // rows of doubt before strangeness is adopted, at least
+	unguarded      = 300    // rows from the first fit in which every row teaches
+	minSD          = .05    // least usual error, in units of a column's scale
 )
 
 // Model is the joint detector of one entity. Make it with [New].
@@ -139,7 +143,8 @@ type Model struct {
 	doubted  float64 // rows for which strangeness has lasted
 	adopting bool
 	seen     float32 // weight of the scores counted, at most doubtFull
-	trust    float32
+	sure     float32 // 1 in normal life, 0 for what is strange
+	trust    float32 // weight with which the row teaches
 
 	there  []bool    // columns with a value in this row
 	judged []bool    // columns that take part in scores
@@ -214,11 +219,11 @@ func (m *Model) Observe(t int64, x []float64) (v Verdict, ok bool) {
 	m.clock(t)
 	copy(m.x, x)
 	m.residuals()
-	m.trust = 1
+	m.trust, m.sure = 1, 1
 	if m.fitted {
 		v = m.judge()
 		if m.rows < m.open {
-			m.trust = 1
+			m.trust, m.sure = 1, 1
 		}
 		v.Trust = float64(m.trust)
 	}
@@ -276,6 +281,10 @@ func (m *Model) residuals() {
 func (m *Model) learn() {
 	horizon := 1.44 * m.rowsIn(slowDays, slowRows)
 	a := m.trust * float32(1-math.Exp2(-1/m.rowsIn(levelDays, levelRows)))
+	bound := float64(zCap)
+	if m.sure < .5 {
+		bound = doubtBound
+	}
 	for j := range m.cols {
 		c := &m.cols[j]
 		if !m.there[j] {
@@ -285,12 +294,19 @@ func (m *Model) learn() {
 		if c.scale == 0 {
 			w = 1
 		}
-		c.learn(m.x[j], float64(w), horizon)
+		c.learn(m.x[j], float64(w), horizon, bound)
 		c.level += a * min(max(m.r[j], -rStep), rStep)
 		m.there[j] = c.scale > 0
 	}
 	m.mom.half = [2]float64{m.rowsIn(slowDays, slowRows), m.rowsIn(fastDays, fastRows)}
-	m.mom.add(m.r, m.there, m.trust)
+	u := m.r
+	if m.sure < .5 {
+		u = m.work[:len(m.cols)]
+		for j, v := range m.r {
+			u[j] = min(max(v, -doubtBound), doubtBound)
+		}
+	}
+	m.mom.add(u, m.there, m.trust)
 	if m.past != nil && m.rows > firstFit {
 		m.past.add(m.r, m.trust)
 	}

@@ -83,7 +83,7 @@ func TestASpikeOfOneRowIsFound(t *testing.T) {
 	at, x := w.next()
 	x[2] *= 10
 	v, _ := m.Observe(at, x)
-	if v.Spike < 2 || v.Score < 2 {
+	if v.Spike < 1.5 || v.Score < 2.5 {
 		t.Errorf("%+v", v)
 	}
 }

@@ -9,7 +9,7 @@ import (
 
 const (
 	lags  = 3
-	block = 32 // rows that are held back before they enter the moments
+	block = 128 // rows that are held back before they enter the moments
 )
 
 // moments are decayed lagged products of the residual rows u(t):
@@ -74,32 +74,15 @@ func (m *moments) flush() {
 		keep[h] = float32(math.Exp2(-float64(m.fill) / m.half[h]))
 	}
 	d := m.d
-	for h := range m.g {
-		k := keep[h]
-		g := m.g[h]
-		for i := range g {
-			g[i] *= k
-		}
-	}
 	end := lags + m.fill
 	for i := range d {
-		a := m.buf[i*width+lags : i*width+end]
-		for j := range d {
-			b := m.buf[j*width : j*width+end]
-			var s0, s1, s2, s3 float32
-			for t, x := range a {
-				s0 += x * b[t+3]
-				s1 += x * b[t+2]
-				s2 += x * b[t+1]
-				s3 += x * b[t]
-			}
-			at := i*d + j
-			for h := range m.g {
-				g := m.g[h]
-				g[at] += s0
-				g[at+d*d] += s1
-				g[at+2*d*d] += s2
-				g[at+3*d*d] += s3
+		now := m.buf[i*width+lags : i*width+end]
+		for k := range lags + 1 {
+			for j := range d {
+				at := (k*d+i)*d + j
+				s := dot(now, m.buf[j*width+lags-k:j*width+end-k])
+				m.g[0][at] = keep[0]*m.g[0][at] + s
+				m.g[1][at] = keep[1]*m.g[1][at] + s
 			}
 		}
 	}

@@ -114,7 +114,7 @@ func (m *Model) walkMembers(c *codec, n int) {
 		if c.read {
 			m.forest = newForest(n, 0)
 		}
-		m.forest.walk(c, n)
+		m.forest.walk(c)
 	}
 	if has[1] {
 		if c.read {
@@ -197,18 +197,6 @@ func (x *Choice) walk(c *codec) {
 	}
 	c.f64(&x.Linear, &x.Neural, &x.T)
 	c.i64(&x.At)
-}
-
-func (f *forest) walk(c *codec, n int) {
-	c.u16s(f.column)
-	for _, j := range f.column {
-		c.check(int(j) < max(n, 1))
-	}
-	c.f32s(f.cut)
-	c.u16s(f.old)
-	c.u16s(f.fresh)
-	c.count(&f.rows, treeWindow-1)
-	c.flag(&f.full)
 }
 
 func (h *history) walk(c *codec) {

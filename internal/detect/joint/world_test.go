@@ -38,7 +38,7 @@ func (w *world) next() (int64, []float64) {
 	if w.r.IntN(50) == 0 {
 		w.row[4] = 1
 	}
-	w.row[5] += .01 * w.r.NormFloat64()
+	w.row[5] += .01*w.r.NormFloat64() - .002*w.row[5]
 	w.row[6], w.row[7] = 42, 0
 	return w.t, append([]float64(nil), w.row...)
 }
