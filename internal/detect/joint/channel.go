@@ -179,7 +179,9 @@ func (m *Model) guard() {
 		}
 	}
 	m.sure = w
-	w = max(w, doubtTeach*m.seen/doubtFull/float32(1+m.doubted/doubtTeachRows))
+	if m.seen >= doubtFull {
+		w = max(w, doubtTeach/float32(1+m.doubted/doubtTeachRows))
+	}
 	limit := min(float64(m.cfg.AdoptAfter)/max(m.every, 1), max(leastAdopt, float64(m.rows-m.born)/2))
 	m.doubted = min(max(0, m.doubted+1-2*float64(m.sure)), limit)
 	switch {

@@ -205,7 +205,7 @@ func (f *forest) walk(c *codec) {
 	c.count(&f.grown, trees)
 	c.count(&f.next, trees-1)
 	c.count(&f.filled, poolRows)
-	c.count(&f.rows, growEvery)
+	c.count(&f.rows, max(growEvery, treeSample))
 	c.i16s(f.pool)
 	walkRandom(c, &f.random)
 	for i := range f.nodes {

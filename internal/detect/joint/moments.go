@@ -8,8 +8,10 @@ import (
 )
 
 const (
-	lags  = 3
-	block = 128 // rows that are held back before they enter the moments
+	lags       = 3
+	block      = 128 // rows that are held back before they enter the moments
+	youngBlock = 32  // the same as long as the moments hold fewer than oldRows
+	oldRows    = 2000
 )
 
 // moments are decayed lagged products of the residual rows u(t):
@@ -57,7 +59,11 @@ func (m *moments) add(u []float32, there []bool, w float32) {
 			m.buf[j*width+lags+m.fill] = 0
 		}
 	}
-	if m.fill++; m.fill == block {
+	limit := block
+	if m.top[0] < oldRows {
+		limit = youngBlock
+	}
+	if m.fill++; m.fill >= limit {
 		m.flush()
 	}
 }
