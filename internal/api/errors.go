@@ -25,7 +25,7 @@ func statusOf(err error) int {
 	switch {
 	case errors.Is(err, store.ErrNotFound):
 		return http.StatusNotFound
-	case errors.Is(err, store.ErrBadQuery), errors.Is(err, errBadRequest):
+	case errors.Is(err, store.ErrBadQuery), errors.Is(err, errBadRequest), errors.Is(err, ErrInvalid):
 		return http.StatusBadRequest
 	case errors.Is(err, ErrConflict):
 		return http.StatusConflict

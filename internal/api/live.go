@@ -16,6 +16,7 @@ type Live interface {
 	Watcher
 	Estate
 	Operator
+	Detection
 }
 
 // Watcher answers what detection knows of single series.

@@ -11,6 +11,7 @@ import (
 	"github.com/norn-aiops/norn/internal/api"
 	"github.com/norn-aiops/norn/internal/graph"
 	"github.com/norn-aiops/norn/internal/ops"
+	"github.com/norn-aiops/norn/internal/rules"
 	"github.com/norn-aiops/norn/internal/store"
 	"github.com/norn-aiops/norn/internal/telemetry"
 )
@@ -28,6 +29,8 @@ type samplePipeline struct {
 	subs      map[chan api.Event]bool
 	dropped   uint64
 	stats     api.Stats
+	wishes    rules.Config
+	revision  int64
 }
 
 type sampleSeries struct {

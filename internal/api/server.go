@@ -13,6 +13,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 	"github.com/klauspost/compress/gzhttp"
+	"github.com/prometheus/common/model"
 
 	"github.com/norn-aiops/norn/internal/store"
 	"github.com/norn-aiops/norn/internal/telemetry"
@@ -138,6 +139,7 @@ func (s *Server) humaConfig() huma.Config {
 	reg := huma.NewMapRegistry("#/components/schemas/", schemaName)
 	// Numbers of 64 bits do not fit JavaScript's: they travel as text.
 	reg.RegisterTypeAlias(reflect.TypeFor[telemetry.SeriesID](), reflect.TypeFor[string]())
+	reg.RegisterTypeAlias(reflect.TypeFor[model.Duration](), reflect.TypeFor[string]())
 	jsonFormat := huma.Format{Marshal: marshalJSON, Unmarshal: huma.DefaultJSONFormat.Unmarshal}
 	return huma.Config{
 		OpenAPI: &huma.OpenAPI{
@@ -171,6 +173,7 @@ func (s *Server) routes() {
 	get(s, "get-trace", "traces/{id}", "All spans of one trace", s.getTrace)
 	get(s, "list-changes", "changes", "Deploys, configuration and other changes", s.listChanges)
 	get(s, "list-anomalies", "anomalies", "Anomalies of a time range", s.listAnomalies)
+	s.registerDetection()
 	s.registerEvents()
 	s.registerLogin()
 }

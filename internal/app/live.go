@@ -102,6 +102,9 @@ func (l *live) Explain(id telemetry.SeriesID) (api.Explanation, bool) {
 		out.Facts = append(out.Facts, api.Fact{Name: "load", Text: d.Sentence})
 	}
 	out.LastTime, _ = l.pipe.Engine().LastSeen(id)
+	if s, found := l.pipe.Engine().Series(id); found {
+		out.Facts = append(out.Facts, policyFacts(s.Policy)...)
+	}
 	if x.Baseline == "learning" {
 		out.Phase = "learning"
 	}

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -13,8 +14,11 @@ import (
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/storage"
 
+	"github.com/norn-aiops/norn/internal/cli"
 	"github.com/norn-aiops/norn/internal/config"
 	"github.com/norn-aiops/norn/internal/ops"
+	"github.com/norn-aiops/norn/internal/pipeline"
+	"github.com/norn-aiops/norn/internal/rules"
 	"github.com/norn-aiops/norn/internal/telemetry"
 )
 
@@ -290,5 +294,118 @@ func TestCustomMetricsAreComputedAndWatched(t *testing.T) {
 		if want == "" && (s.Errors != 0 || s.Runs < 190) || want != "" && (s.Errors+1 < s.Runs || s.Runs < 5 || s.Runs > 60) {
 			t.Errorf("%s ran %d times, failed %d times", name, s.Runs, s.Errors)
 		}
+	}
+}
+
+// What is set while Norn runs holds at once and after a restart; who is late
+// is told, and what does not fit the configuration file any more is left aside.
+func TestWishesAreFollowedAtOnceAndKept(t *testing.T) {
+	dir := t.TempDir()
+	f := newFeed(t, dir, "\n  max_series: 1000", 1_760_000_000_000)
+	rng := rand.New(rand.NewPCG(21, 1))
+	level := 100.
+	values := func(int64) map[string]float64 {
+		out := map[string]float64{"pool_off": level + rng.NormFloat64(), "pool_on": level + rng.NormFloat64()}
+		for i := range 12 {
+			out[fmt.Sprintf("pool_calm s%d", i)] = 5 + rng.NormFloat64()
+		}
+		return out
+	}
+	f.run(3*time.Hour, values)
+	level = 200
+	f.began = f.now
+	f.run(3*time.Minute, values)
+	if got := f.raised(); len(got["pool_off"]) == 0 || got["pool_off"][0].Ended != 0 {
+		t.Fatalf("raised %+v", got)
+	}
+	zero := 0.
+	wish := rules.Config{Rules: []rules.Rule{{Name: "off", Match: "pool_off", Weight: &zero}}}
+	p := f.o.Pipeline
+	if n, err := p.SetWishes(t.Context(), wish, 0); err != nil || n != 1 {
+		t.Fatalf("revision %d: %v", n, err)
+	}
+	if _, err := p.SetWishes(t.Context(), rules.Config{}, 0); !errors.Is(err, pipeline.ErrStale) {
+		t.Errorf("a late change: %v", err)
+	}
+	if _, err := p.SetWishes(t.Context(), rules.Config{Rules: []rules.Rule{{Name: "x", Match: "("}}}, 1); !errors.Is(err, pipeline.ErrWish) {
+		t.Errorf("a wrong change: %v", err)
+	}
+	f.run(2*time.Minute, values)
+	if got := f.raised(); got["pool_off"][0].Ended == 0 || got["pool_on"][0].Ended != 0 {
+		t.Errorf("after the rule: %+v", got)
+	}
+	watched := func(name string) bool {
+		return len(f.o.Pipeline.Engine().List(func(s *telemetry.Series) bool { return s.Name == name }, 0)) > 0
+	}
+	if watched("pool_off") || !watched("pool_on") {
+		t.Errorf("watched: pool_off %t, pool_on %t", watched("pool_off"), watched("pool_on"))
+	}
+	if err := p.Save(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	f.close()
+
+	f = newFeed(t, dir, "\n  max_series: 1000", f.now)
+	f.run(20*time.Minute, values)
+	if watched("pool_off") || !watched("pool_on") {
+		t.Errorf("after a restart watched: pool_off %t, pool_on %t", watched("pool_off"), watched("pool_on"))
+	}
+	if a := f.raised()["pool_off"]; len(a) != 0 && a[len(a)-1].Ended == 0 {
+		t.Errorf("raised after a restart: %+v", a)
+	}
+	if _, err := f.o.Pipeline.SetWishes(t.Context(), rules.Config{}, 1); err != nil {
+		t.Fatal(err)
+	}
+	f.run(2*time.Minute, values)
+	if !watched("pool_off") {
+		t.Error("without the rule pool_off is not watched again")
+	}
+	if _, err := f.o.Pipeline.SetWishes(t.Context(), wish, 2); err != nil {
+		t.Fatal(err)
+	}
+	f.close()
+
+	f = newFeed(t, dir, "\n  rules: [{name: off, match: pool_on, weight: 0}]", f.now)
+	defer f.close()
+	f.run(2*time.Minute, values)
+	if !watched("pool_off") || watched("pool_on") {
+		t.Errorf("with the name taken by the file: pool_off %t, pool_on %t", watched("pool_off"), watched("pool_on"))
+	}
+	if _, stored, revision := f.o.Pipeline.Wishes(); revision != 3 || len(stored.Rules) != 1 {
+		t.Errorf("what was left aside is lost: revision %d, %+v", revision, stored)
+	}
+}
+
+func TestMutesAtTheTerminal(t *testing.T) {
+	a := inProcess(t, func(c *config.Config) {
+		c.Detect.Mutes = []rules.Mute{{Name: "fixed", Match: "{}", Weekly: &rules.Weekly{From: "00:00", To: "00:00"}, Comment: "always"}}
+	})
+	server := a.Addr("http")
+	for _, tc := range []struct {
+		args []string
+		code int
+		says string
+	}{
+		{[]string{"list"}, cli.ExitOK, "always"},
+		{[]string{"add", "deploy", "--match", `{service_name="cart"}`, "--for", "2h", "--comment", "ticket 4711"}, cli.ExitOK, "ticket 4711"},
+		{[]string{"add", "backup", "--match", `{entity=~"database/.*"}`, "--days", "mon,tue", "--from", "23:00", "--to", "01:30", "--time-zone", "Europe/Berlin"}, cli.ExitOK, "mon,tue 23:00-01:30 Europe/Berlin"},
+		{[]string{"add", "deploy", "--match", "{}", "--for", "1h"}, cli.ExitUsage, ""},
+		{[]string{"add", "later", "--match", "{}", "--start", "soon", "--for", "1h"}, cli.ExitUsage, ""},
+		{[]string{"add", "never", "--match", "{}"}, cli.ExitUsage, ""},
+		{[]string{"add", "wrong", "--match", "{x=", "--for", "1h"}, cli.ExitUsage, ""},
+		{[]string{"remove", "fixed"}, cli.ExitUsage, ""},
+		{[]string{"remove", "nothing"}, cli.ExitNotFound, ""},
+		{[]string{"remove", "deploy"}, cli.ExitOK, "backup"},
+		{[]string{"anomalies"}, cli.ExitOK, "No anomalies were muted"},
+		{[]string{"list", "-o", "json"}, cli.ExitOK, `"from": "api"`},
+	} {
+		out, code := norn(t, server, append([]string{"mutes"}, tc.args...)...)
+		if code != tc.code || !strings.Contains(out, tc.says) {
+			t.Errorf("norn mutes %q: code %d, want %d with %q: %s", tc.args, code, tc.code, tc.says, out)
+		}
+	}
+	out, _ := norn(t, server, "mutes", "list")
+	if strings.Contains(out, "deploy") || strings.Count(out, "\n") != 3 {
+		t.Errorf("at last:\n%s", out)
 	}
 }

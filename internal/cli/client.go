@@ -122,6 +122,9 @@ func (c *client) do(ctx context.Context, method, path string, body, into any) er
 	return nil
 }
 
+// errConflict marks a change that came too late, or does not fit the state.
+var errConflict = errors.New("conflict")
+
 // problem turns an application/problem+json body into an error.
 func problem(status int, raw []byte) error {
 	var p struct {
@@ -137,6 +140,8 @@ func problem(status int, raw []byte) error {
 	}
 	err := fmt.Errorf("the server refused: %s (HTTP %d)", text, status)
 	switch status {
+	case http.StatusConflict:
+		return fmt.Errorf("%w: %w", err, errConflict)
 	case http.StatusNotFound:
 		return &Error{ExitNotFound, err}
 	case http.StatusBadRequest, http.StatusUnprocessableEntity:

@@ -141,6 +141,28 @@ func (p *Pipeline) Muted(limit int) (list []Muted, counts map[string]uint64) {
 	return list, counts
 }
 
+// MuteState is how one mute does.
+type MuteState struct {
+	Name  string
+	Open  bool   // now
+	Muted uint64 // anomalies that it kept from being raised
+}
+
+// Mutes tells how every mute does, in their order.
+func (p *Pipeline) Mutes() []MuteState {
+	set, now := p.wishes.now.Load(), p.Now()
+	_, counts := p.Muted(0)
+	var out []MuteState
+	for _, name := range set.Mutes() {
+		out = append(out, MuteState{Name: name, Open: set.Open(name, now), Muted: counts[name]})
+	}
+	return out
+}
+
+// RefusedValues counts the values outside of the range that a rule gives their
+// series, since start.
+func (p *Pipeline) RefusedValues() uint64 { return p.derive.Stats().OutOfRange }
+
 // keptMuted is the form in the state store.
 type keptMuted struct {
 	Muted  []Muted           `json:"muted"`

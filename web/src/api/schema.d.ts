@@ -72,6 +72,44 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/detection": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What is set for detection, and how it does */
+        get: operations["get-detection"];
+        /**
+         * Replace the stored rules, mutes and custom metrics
+         * @description At most 4194304 bytes. A revision that is not the latest gives 409; settings that cannot be used give 400 with every fault named.
+         */
+        put: operations["set-detection"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/detection/muted": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Anomalies that were not raised because of a mute */
+        get: operations["list-muted"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/events": {
         parameters: {
             query?: never;
@@ -504,6 +542,14 @@ export interface components {
         ChangeList: {
             changes: components["schemas"]["Change"][];
         };
+        Config: {
+            /** @description Metrics that Norn computes and watches. */
+            custom_metrics: components["schemas"]["CustomMetric"][];
+            /** @description When new anomalies are not raised. */
+            mutes: components["schemas"]["Mute"][];
+            /** @description What is set for series. All that match apply, in order; what a later one names wins. */
+            rules: components["schemas"]["Rule"][];
+        };
         Count: {
             /** Format: int64 */
             count: number;
@@ -512,6 +558,65 @@ export interface components {
         Curve: {
             t_unix_ms: number[];
             v: (number | null)[];
+        };
+        CustomMetric: {
+            /** @description With logs: fields by which records are counted apart; they become labels. */
+            by?: string[] | null;
+            /** @description Which way is bad: up, down or both; guessed when empty. */
+            direction?: string;
+            /** @description Entity of all results: a service's name or kind/name. */
+            entity?: string;
+            /** @description Label of the result that names the entity, as a service's name or kind/name. */
+            entity_label?: string;
+            /** @description PromQL. */
+            expr?: string;
+            /** @description How often; 1m when empty. */
+            interval?: string;
+            /** @description LogsQL; the metric is the number of matching records a second. */
+            logs?: string;
+            /** @description Name of the metric. */
+            name: string;
+            /** @description latency, errors, traffic, saturation, network, logs or other; guessed from the name when empty. */
+            signal?: string;
+            /** @description How long one evaluation may take; 2s when empty. */
+            timeout?: string;
+            /** @description UCUM, as s, By, 1, {request}/s. */
+            unit?: string;
+        };
+        CustomMetricState: {
+            /** @description Of the last evaluation. */
+            error?: string;
+            /** Format: int64 */
+            failures: number;
+            /**
+             * Format: int64
+             * @description 0 before the first.
+             */
+            last_run_unix_ms: number;
+            name: string;
+            /** Format: int64 */
+            next_run_unix_ms: number;
+            /** Format: int64 */
+            runs: number;
+            /**
+             * Format: int64
+             * @description Of the last evaluation.
+             */
+            series: number;
+            /** Format: int64 */
+            took_ms: number;
+        };
+        DetectionSettings: {
+            /** @description What the configuration file says; it cannot be changed here, and goes before what is stored. */
+            file: components["schemas"]["Config"];
+            /**
+             * Format: int64
+             * @description Of what is stored; give it back with a change.
+             */
+            revision: number;
+            state: components["schemas"]["Extensions"];
+            /** @description What was set here. */
+            stored: components["schemas"]["Config"];
         };
         Edge: {
             /** Format: int64 */
@@ -644,6 +749,15 @@ export interface components {
             /** @description One or two sentences of plain language. */
             sentence: string;
         };
+        Extensions: {
+            custom_metrics: components["schemas"]["CustomMetricState"][];
+            mutes: components["schemas"]["MuteState"][];
+            /**
+             * Format: int64
+             * @description Values outside of their rule's range, since start.
+             */
+            refused_values: number;
+        };
         Fact: {
             name: string;
             text: string;
@@ -739,6 +853,49 @@ export interface components {
             score: number;
             text: string;
         };
+        MinDeviation: {
+            /**
+             * Format: double
+             * @description In the series' unit.
+             */
+            absolute?: number;
+            /**
+             * Format: double
+             * @description Share of what is expected: 0.2 is 20 %.
+             */
+            relative?: number;
+        };
+        Mute: {
+            /** @description Why, for those who list it. */
+            comment?: string;
+            /** @description RFC 3339. Without it the window stays open. */
+            end?: string;
+            /** @description Prometheus selector as in a rule, and on kind, member and source of the anomaly. {} is everything. */
+            match: string;
+            /** @description Unique. */
+            name: string;
+            /** @description RFC 3339. Without it the window has always been open. */
+            start?: string;
+            weekly?: components["schemas"]["Weekly"];
+        };
+        MuteState: {
+            /**
+             * Format: int64
+             * @description Anomalies that it kept from being raised.
+             */
+            muted: number;
+            name: string;
+            /** @description Whether it mutes now. */
+            open: boolean;
+        };
+        Muted: {
+            /** @description The last word on it. */
+            anomaly: components["schemas"]["Anomaly"];
+            mute: string;
+        };
+        MutedList: {
+            muted: components["schemas"]["Muted"][];
+        };
         Pattern: {
             /**
              * Format: int64
@@ -789,6 +946,18 @@ export interface components {
              */
             total: number;
         };
+        Range: {
+            /**
+             * Format: double
+             * @description In the series' unit.
+             */
+            max?: number;
+            /**
+             * Format: double
+             * @description In the series' unit.
+             */
+            min?: number;
+        };
         Reason: {
             /** @description time, topology, kind, trace, alert */
             name: string;
@@ -798,6 +967,27 @@ export interface components {
              * @description 0..1
              */
             weight: number;
+        };
+        Rule: {
+            /** @description Which way is bad: up, down or both. */
+            direction?: string;
+            /** @description Prometheus selector on the series' labels, and on entity, peer, instance, service_name and signal as Norn knows them. */
+            match: string;
+            /** @description Factor on the severity of what one member says: level, drift, spike, shape, silence, up, plugin:NAME... */
+            member_weights?: {
+                [key: string]: number;
+            };
+            min_deviation?: components["schemas"]["MinDeviation"];
+            /** @description Unique; shown where the rule applies. */
+            name: string;
+            range?: components["schemas"]["Range"];
+            /** @description low, normal or high: a twentieth of, as much as, or twenty times the wished false alarms. */
+            sensitivity?: string;
+            /**
+             * Format: double
+             * @description Factor on severity, 0 to 10; 0: not watched.
+             */
+            weight?: number;
         };
         Series: {
             anomaly_id?: string;
@@ -881,6 +1071,19 @@ export interface components {
         };
         ServiceList: {
             services: components["schemas"]["Service"][];
+        };
+        SetDetectionInputBody: {
+            /** @description Metrics that Norn computes and watches. */
+            custom_metrics: components["schemas"]["CustomMetric"][];
+            /** @description When new anomalies are not raised. */
+            mutes: components["schemas"]["Mute"][];
+            /**
+             * Format: int64
+             * @description As it was read; 0 when nothing was ever stored.
+             */
+            revision: number;
+            /** @description What is set for series. All that match apply, in order; what a later one names wins. */
+            rules: components["schemas"]["Rule"][];
         };
         Skew: {
             /**
@@ -1029,6 +1232,16 @@ export interface components {
             /** @enum {string} */
             verdict: "cause" | "local" | "unknown" | "no_incident";
         };
+        Weekly: {
+            /** @description mon, tue, wed, thu, fri, sat, sun; none: every day. A span over midnight belongs to the day on which it begins. */
+            days?: string[] | null;
+            /** @description HH:MM */
+            from: string;
+            /** @description IANA name, as Europe/Berlin; UTC when empty. */
+            time_zone?: string;
+            /** @description HH:MM, not included; 24:00 is the end of the day. Not after from: over midnight. */
+            to: string;
+        };
         Why: {
             anomaly_id: string;
             incident_id: string;
@@ -1103,6 +1316,99 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ChangeList"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "get-detection": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DetectionSettings"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "set-detection": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SetDetectionInputBody"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DetectionSettings"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "list-muted": {
+        parameters: {
+            query?: {
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MutedList"];
                 };
             };
             /** @description Error */
