@@ -12,6 +12,7 @@ import (
 
 	"github.com/norn-aiops/norn/internal/bench/events"
 	"github.com/norn-aiops/norn/internal/bench/ingest"
+	"github.com/norn-aiops/norn/internal/config"
 	"github.com/norn-aiops/norn/internal/detect"
 	"github.com/norn-aiops/norn/internal/telemetry"
 )
@@ -49,7 +50,7 @@ func BenchWhole(ctx context.Context, dir string) (ingest.Target, error) {
 // anomaly that it opened.
 func BenchEvents() events.Detector {
 	return events.Detector{Name: "norn", Threshold: .15, New: func(warm int) func(int64, float64) float64 {
-		e := detect.New(detect.Config{Warmup: warm})
+		e := detect.New(detect.Config{Warmup: warm, Sensitivity: config.Default().Detect.Sensitivity})
 		meta := &telemetry.Series{ID: 1, Name: "series", Signal: telemetry.SignalOther}
 		known := ""
 		return func(t int64, v float64) float64 {

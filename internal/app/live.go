@@ -125,10 +125,17 @@ func (l *live) Explain(id telemetry.SeriesID) (api.Explanation, bool) {
 }
 
 func members(x *detect.Explanation) []api.Member {
-	out := []api.Member{
-		{Name: "level", Score: x.Z, P: 1, Text: fmt.Sprintf("a lasting shift speaks beyond %.1f scales", x.LevelLimit)},
-		{Name: "spike", Score: x.Z, P: 1, Text: fmt.Sprintf("one to three points speak beyond %.1f scales", x.SpikeLimit)},
+	out := []api.Member{{Name: "level", Score: x.Z, P: 1, Text: fmt.Sprintf("a lasting shift speaks beyond %.1f scales", x.LevelLimit)}}
+	if c := x.Choice; c.Text != "" {
+		for _, m := range []struct {
+			name   string
+			weight float32
+		}{{"jump", c.Weights.Jump}, {"spike", c.Weights.Spike}, {"size", c.Weights.Size}, {"distance", c.Weights.Distance}, {"run", c.Weights.Run}, {"novelty", c.Weights.Novelty}} {
+			out = append(out, api.Member{Name: m.name, P: 1, Text: fmt.Sprintf("weighs %.1f an e-fold; all together speak beyond %.1f", m.weight, c.Limit)})
+		}
+		return out
 	}
+	out = append(out, api.Member{Name: "spike", Score: x.Z, P: 1, Text: fmt.Sprintf("one to three points speak beyond %.1f scales", x.SpikeLimit)})
 	if x.ShapeReady {
 		out = append(out, api.Member{Name: "shape", P: 1, Text: fmt.Sprintf("an unseen sequence speaks beyond %.2f", x.ShapeLimit)})
 	}
@@ -140,6 +147,9 @@ func facts(x *detect.Explanation) []api.Fact {
 		{Name: "baseline", Text: x.Baseline},
 		{Name: "daily gain", Text: fmt.Sprintf("the profile of the day is %.0f %% better than a level", 100*x.DailyGain)},
 		{Name: "history", Text: fmt.Sprintf("calibrated on %.0f hours", x.HistoryHours)},
+	}
+	if x.Choice.Text != "" {
+		out = append(out, api.Fact{Name: "choice", Text: x.Choice.Text})
 	}
 	if x.Intermittent {
 		out = append(out, api.Fact{Name: "intermittent", Text: "gaps are usual, so silence means nothing"})

@@ -25,9 +25,17 @@ func stageConfig(c config.Config) pipeline.Config {
 		Normalize:   logs,
 		Topology:    topology.Config{Window: window, Lag: time.Duration(c.Topology.Lag)},
 		Logmine:     logmine.Config{Window: window},
-		Detect:      detect.Config{MaxSeries: c.Detect.MaxSeries, Sensitivity: c.Detect.Sensitivity, Hold: detectHold.Milliseconds()},
+		Detect:      detect.Config{MaxSeries: c.Detect.MaxSeries, Full: fullSeries(c.Detect.FullSeries), Sensitivity: c.Detect.Sensitivity, Hold: detectHold.Milliseconds()},
 		Incident:    incident.Config{Quiet: time.Duration(c.Incident.QuietPeriod).Milliseconds(), MaxGroups: c.Incident.MaxOpen},
 		Rules:       c.Detect.Config,
 		GraphExpiry: time.Duration(c.Topology.Expiry),
 	}
+}
+
+// fullSeries turns the setting into the detector's, for which 0 is the default.
+func fullSeries(n int) int {
+	if n == 0 {
+		return -1
+	}
+	return n
 }

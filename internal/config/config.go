@@ -185,6 +185,7 @@ type Topology struct {
 // Detect bounds detection and says what is wished of it.
 type Detect struct {
 	MaxSeries    int     `yaml:"max_series"`
+	FullSeries   int     `yaml:"full_series"`
 	Sensitivity  float64 `yaml:"false_alarms_per_series_week"`
 	rules.Config `yaml:",inline"`
 }
@@ -225,7 +226,7 @@ func Default() Config {
 			Mask: Mask{Enabled: true, Patterns: map[string]string{}}, MaxLogAge: d(7 * day), MaxFuture: d(10 * time.Minute),
 		},
 		Topology: Topology{Window: d(10 * time.Second), Lag: d(5 * time.Second), Expiry: d(time.Hour)},
-		Detect: Detect{MaxSeries: 1_000_000, Sensitivity: 0.05,
+		Detect: Detect{MaxSeries: 1_000_000, FullSeries: 10_000, Sensitivity: 0.05,
 			Config: rules.Config{Rules: []rules.Rule{}, Mutes: []rules.Mute{}, CustomMetrics: []rules.CustomMetric{}}},
 		Incident: Incident{QuietPeriod: d(2 * time.Minute), MaxOpen: 200},
 		Log:      Log{Level: "info", Format: "text"},

@@ -120,6 +120,9 @@ func (c *Config) checkStages(bad report) {
 	if c.Detect.MaxSeries <= 0 {
 		bad("detection.max_series", "must be above 0")
 	}
+	if c.Detect.FullSeries < 0 {
+		bad("detect.full_series", "must not be below 0")
+	}
 	if c.Detect.Sensitivity <= 0 || c.Detect.Sensitivity > 100 {
 		bad("detection.false_alarms_per_series_week", "must be above 0 and at most 100")
 	}

@@ -27,6 +27,10 @@ type Config struct {
 	// Forget is the time in ms without points after which a series is dropped.
 	// 0 means 7 days.
 	Forget int64
+	// Full is how many series get the full tier, in which several detectors are
+	// weighed by what the series is like: of those whose signal is not known,
+	// the first that come. 0 means 10,000, less than 0 none.
+	Full int
 	// Hold is the time in ms that calm points may wait to be judged together,
 	// which is cheaper: points that arrive regularly, well inside of the band.
 	// 0 means not at all.
@@ -44,6 +48,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.MaxSeries <= 0 {
 		c.MaxSeries = 1_000_000
+	}
+	if c.Full == 0 {
+		c.Full = 10_000
 	}
 	if c.Sensitivity <= 0 {
 		c.Sensitivity = .02
@@ -102,6 +109,7 @@ func (c Config) options() (out [classes]Options) {
 // Stats are counters since the engine was made, and present numbers.
 type Stats struct {
 	Watched     int    `json:"watched"`          // series that have a detector
+	Full        int    `json:"full"`             // of them in the full tier
 	NotWatched  uint64 `json:"not_watched"`      // points of series beyond MaxSeries
 	Points      uint64 `json:"points"`           // judged
 	Refused     uint64 `json:"refused"`          // not finite, or without a series

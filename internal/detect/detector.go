@@ -2,6 +2,8 @@ package detect
 
 import (
 	"math"
+
+	"github.com/norn-aiops/norn/internal/detect/choice"
 )
 
 // maxAbs is the largest magnitude that is judged; larger values count as this.
@@ -69,6 +71,7 @@ type Scores struct {
 	Slow     float32 // weighted mean of the last z
 	Shape    float32 // calibrated novelty of the sequence
 	Alarm    float32 // the shape member's alarm: Shape where it speaks, else 0
+	Choice   float32 // full tier: what its members say together, 1 at the least limit
 }
 
 // Detector is the basic tier for one series: a baseline with a band, a level
@@ -80,8 +83,9 @@ type Detector struct {
 	// What nearly every point needs comes first, packed: memory, not
 	// arithmetic, is what a hundred thousand series cost.
 	opt   *Options
-	shape *shape // nil during the warm-up
-	t     int64  // Unix ms of the last point
+	shape *shape          // nil during the warm-up
+	pick  *choice.Chooser // nil in the basic tier
+	t     int64           // Unix ms of the last point
 	clock blockClock
 	run   run
 	pace  pace
@@ -161,7 +165,7 @@ func (d *Detector) step(t int64, v float64, m *moment, s *Scores) bool {
 	d.base.step(m, v, d.opt.floor, d.level.kind == epLevel, regular, &r)
 	s.Expected, s.Scale, s.Z, s.Spike = r.mean, r.scale, r.z, r.jump
 	s.Shape, s.Alarm = d.stepShape(n, &r)
-	d.test(t, s)
+	d.test(t, r.rel, s)
 	if d.clock.tick(t) {
 		d.closeBlock(t)
 	}
@@ -209,13 +213,16 @@ func (d *Detector) replay(fade float32) {
 }
 
 // test runs the tests on the residuals and moves the episodes.
-func (d *Detector) test(t int64, s *Scores) {
+func (d *Detector) test(t int64, rel float32, s *Scores) {
 	z0, z1, z2, z3 := s.Z, d.z[0], d.z[1], d.z[2]
 	d.z[0], d.z[1], d.z[2], d.z[3] = z0, z1, z2, z3
 	d.slow += .1 * (larger(-6, smaller(6, s.Z)) - d.slow)
 	s.Slow = d.slow
 	d.track(t, s.Z)
 	if d.base.n <= warmPoints {
+		if d.pick != nil {
+			d.choose(t, rel, s)
+		}
 		return
 	}
 	up, down := lasting(z0, z1, z2, z3)
@@ -227,8 +234,14 @@ func (d *Detector) test(t int64, s *Scores) {
 	d.cal[memLevel].see(s.Level*high, s.Level*low)
 	d.cal[memSlow].see(s.Slow*high, s.Slow*low)
 	d.cal[memSpike].see(s.Spike*high, s.Spike*low)
+	if d.pick != nil {
+		w := d.choose(t, rel, s)
+		d.moveLevel(t, s, up, down, w)
+		d.moveNovelty(t, w, s.Z)
+		return
+	}
 	d.cal[memShape].see(s.Shape, 0)
-	d.moveLevel(t, s, up, down)
+	d.moveLevel(t, s, up, down, said{})
 	d.moveShape(t, s)
 }
 

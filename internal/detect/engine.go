@@ -29,7 +29,7 @@ type Engine struct {
 	shards  [shardCount]shard
 	quiet   atomic.Int64 // Unix ms: nothing is raised for earlier points
 
-	count                             atomic.Int64
+	count, full                       atomic.Int64
 	notWatched, refused, late, opened atomic.Uint64
 	feedStopped                       atomic.Bool
 
@@ -190,7 +190,7 @@ func (e *Engine) Stats() Stats {
 		r.mu.Unlock()
 	}
 	return Stats{
-		Watched: int(e.count.Load()), NotWatched: e.notWatched.Load(), Points: points,
+		Watched: int(e.count.Load()), Full: int(e.full.Load()), NotWatched: e.notWatched.Load(), Points: points,
 		Refused: e.refused.Load(), Late: e.late.Load(), Opened: e.opened.Load(),
 		Active: len(e.Active()), FeedStopped: e.feedStopped.Load(),
 	}

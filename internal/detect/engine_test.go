@@ -264,7 +264,7 @@ func heapOf(n, rounds int) (heap, said float64) {
 	var before, after runtime.MemStats
 	runtime.GC()
 	runtime.ReadMemStats(&before)
-	e := New(Config{})
+	e := New(Config{Full: -1})
 	f.play(e, rounds, nil)
 	runtime.GC()
 	runtime.ReadMemStats(&after)

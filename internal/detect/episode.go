@@ -36,6 +36,7 @@ type episode struct {
 	dir    int8
 	calm   uint8 // points inside in a row
 	member uint8 // index of the calibrator that spoke
+	voice  uint8 // of the full tier: 1 + the chooser's member that spoke loudest
 }
 
 const (
@@ -44,13 +45,13 @@ const (
 )
 
 // moveLevel opens, grows or ends the episode of the residual.
-func (d *Detector) moveLevel(t int64, s *Scores, up, down float32) {
+func (d *Detector) moveLevel(t int64, s *Scores, up, down float32, w said) {
 	e := &d.level
 	if e.ended != endNone {
 		*e = episode{}
 	}
 	if e.kind == epNone {
-		d.openLevel(t, s, up, down)
+		d.openLevel(t, s, up, down, w)
 		return
 	}
 	dir := float32(e.dir)
@@ -71,9 +72,13 @@ func (d *Detector) steady(s *Scores) bool {
 	return math.Abs(float64(d.base.last-d.base.fast)) <= 3*s.Scale
 }
 
+// burstyFactor is by how much the limits of level and drift are higher in a
+// series of the full tier that comes in bursts: a scale says little of it.
+const burstyFactor = 2
+
 // openLevel opens an episode when a test exceeds its limit. While the interval
 // has just changed the limits are doubled.
-func (d *Detector) openLevel(t int64, s *Scores, up, down float32) {
+func (d *Detector) openLevel(t int64, s *Scores, up, down float32, w said) {
 	k := float32(1)
 	if d.base.settle > 0 {
 		k = 2
@@ -86,14 +91,20 @@ func (d *Detector) openLevel(t int64, s *Scores, up, down float32) {
 		dir = int8(math.Copysign(1, float64(s.Slow)))
 	}
 	slow, z := float32(dir)*s.Slow, s.Spike
+	if d.pick != nil && d.pick.Bursty() {
+		k *= burstyFactor
+	}
 	switch {
 	case lv >= k*d.cal[memLevel].limit:
 		d.level = episode{kind: epLevel, dir: dir, onset: d.run.start, member: memLevel, score: lv}
 	case slow >= k*d.cal[memSlow].limit && slow > 0:
 		d.level = episode{kind: epLevel, dir: dir, onset: d.run.slowStart, member: memSlow, score: slow}
-	case abs32(z) >= k*d.cal[memSpike].limit:
+	case abs32(z) >= k*d.cal[memSpike].limit && d.pick == nil:
 		dir = int8(math.Copysign(1, float64(z)))
 		d.level = episode{kind: epSpike, dir: dir, onset: t, member: memSpike, score: abs32(z)}
+	case w.spike():
+		dir = int8(math.Copysign(1, float64(s.Z)))
+		d.level = episode{kind: epSpike, dir: dir, onset: t, member: memShape, score: w.y, voice: w.voice}
 	default:
 		return
 	}
@@ -109,7 +120,7 @@ func (d *Detector) openLevel(t int64, s *Scores, up, down float32) {
 // signed so that the episode's direction is positive.
 func (d *Detector) growLevel(t int64, e *episode, lv, slow, z float32) {
 	if e.kind == epSpike && lv >= d.cal[memLevel].limit {
-		e.kind, e.member = epLevel, memLevel
+		e.kind, e.member, e.voice = epLevel, memLevel, 0
 		if d.run.dir == e.dir && d.run.start < e.onset {
 			e.onset = d.run.start
 		}
@@ -147,7 +158,7 @@ func (d *Detector) measure(e *episode, lv, slow, z float32) {
 		e.score = max(e.score, lv)
 	case memSlow:
 		e.score = max(e.score, slow)
-	default:
+	case memSpike:
 		e.score = max(e.score, z)
 	}
 }

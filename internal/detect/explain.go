@@ -63,23 +63,24 @@ type Explanation struct {
 	SeriesID        telemetry.SeriesID `json:"series_id,string"`
 	Points          uint32             `json:"points"`
 	IntervalSeconds float64            `json:"interval_seconds"`
-	Intermittent    bool               `json:"intermittent"`  // silence means nothing
-	SilentAfter     float64            `json:"silent_after"`  // seconds, 0 when not judged
-	Baseline        string             `json:"baseline"`      // level, daily, up, learning
-	DailyGain       float64            `json:"daily_gain"`    // share by which the profile's error is below the level's
-	ShapeReady      bool               `json:"shape_ready"`   // the shape member speaks
-	HistoryHours    float64            `json:"history_hours"` // of calibration
-	LevelLimit      float64            `json:"level_limit"`   // in units of the scale
-	SpikeLimit      float64            `json:"spike_limit"`   // in units of the scale
-	ShapeLimit      float64            `json:"shape_limit"`   // of the shape's score
-	Value           float64            `json:"value"`         // last
-	Expected        float64            `json:"expected"`      // now
-	Low             float64            `json:"low"`           // of the band
-	High            float64            `json:"high"`          // of the band
-	Scale           float64            `json:"scale"`         // unit of the upper half of the band
-	Z               float64            `json:"z"`             // of the last value
-	Anomalous       bool               `json:"anomalous"`     // an anomaly is open
-	Sentence        string             `json:"sentence"`      // all of it in words
+	Intermittent    bool               `json:"intermittent"`    // silence means nothing
+	SilentAfter     float64            `json:"silent_after"`    // seconds, 0 when not judged
+	Baseline        string             `json:"baseline"`        // level, daily, up, learning
+	DailyGain       float64            `json:"daily_gain"`      // share by which the profile's error is below the level's
+	ShapeReady      bool               `json:"shape_ready"`     // the shape member speaks
+	HistoryHours    float64            `json:"history_hours"`   // of calibration
+	LevelLimit      float64            `json:"level_limit"`     // in units of the scale
+	SpikeLimit      float64            `json:"spike_limit"`     // in units of the scale
+	ShapeLimit      float64            `json:"shape_limit"`     // of the shape's score
+	Value           float64            `json:"value"`           // last
+	Expected        float64            `json:"expected"`        // now
+	Low             float64            `json:"low"`             // of the band
+	High            float64            `json:"high"`            // of the band
+	Scale           float64            `json:"scale"`           // unit of the upper half of the band
+	Z               float64            `json:"z"`               // of the last value
+	Anomalous       bool               `json:"anomalous"`       // an anomaly is open
+	Choice          Choice             `json:"choice,omitzero"` // of the full tier
+	Sentence        string             `json:"sentence"`        // all of it in words
 }
 
 // Explain describes the detector of a series.
@@ -111,6 +112,7 @@ func (d *Detector) explain() Explanation {
 		ShapeLimit: float64(d.cal[memShape].limit),
 		Expected:   band.Expected, Low: band.Low, High: band.High,
 		Scale: b.scale(1, mean, float64(d.pace.every), d.opt.floor), Z: float64(d.z[0]),
+		Choice: d.explainChoice(),
 	}
 	if d.pace.judged() {
 		x.SilentAfter = d.pace.limit()
@@ -160,6 +162,9 @@ func (x *Explanation) sentence(unit string) string {
 		fmt.Fprintf(&b, ", %.1f units off (three of four points beyond %.1f raise an alarm)", z, x.LevelLimit)
 	}
 	b.WriteString(".")
+	if x.Choice.Text != "" {
+		b.WriteString(" " + x.Choice.Text)
+	}
 	return b.String()
 }
 

@@ -18,6 +18,9 @@ func (e *Engine) StateBytes() int {
 		if s.det.shape != nil {
 			total += int(unsafe.Sizeof(*s.det.shape))
 		}
+		if s.det.pick != nil {
+			total += int(unsafe.Sizeof(*s.det.pick))
+		}
 		for _, r := range s.reports() {
 			if r != nil {
 				total += int(unsafe.Sizeof(*r)) + len(r.a.ID)
@@ -46,6 +49,10 @@ func (s *series) prefetchRest() {
 	if r := s.level; r != nil {
 		prefetchLine(unsafe.Pointer(&r.a.Ended))
 		prefetchLine(unsafe.Pointer(&r.sent))
+	}
+	if p := d.pick; p != nil {
+		prefetchLine(unsafe.Pointer(p))
+		prefetchLine(unsafe.Add(unsafe.Pointer(p), 64))
 	}
 	if m := d.shape; m != nil {
 		prefetchLine(unsafe.Pointer(m))

@@ -158,6 +158,8 @@ func (e *Engine) fill(r *report, s *series, ep *episode, p telemetry.Point, sc *
 
 func kindOf(ep *episode) (ops.AnomalyKind, string) {
 	switch {
+	case ep.voice > 0:
+		return voiceOf(ep)
 	case ep.kind == epShape:
 		return ops.AnomalyShape, "shape"
 	case ep.kind == epDown:
@@ -188,6 +190,9 @@ func severity(m *telemetry.Series, ep *episode) float64 {
 		return .9
 	case epSpike:
 		s = .15 + .18*size
+		if ep.voice > 0 { // the series itself says that this much is rare
+			s = .22 + .11*size
+		}
 	case epShape:
 		s = .22 + .23*min(1, max(0, float64(ep.score)-baseShape))
 	default:

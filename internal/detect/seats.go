@@ -103,10 +103,12 @@ func (e *Engine) enter(meta *telemetry.Series) *series {
 		}
 		s := &series{meta: meta}
 		s.det.init(&e.options[classOf(meta)])
+		e.promote(&s.det)
 		if e.sit(s) {
 			return s
 		}
 		e.count.Add(-1) // another goroutine made it first
+		e.demote(&s.det)
 	}
 }
 
@@ -141,6 +143,7 @@ func (e *Engine) leave(s *series) {
 	s.row.of[s.pos] = nil
 	*s.seat() = seat{}
 	e.count.Add(-1)
+	e.demote(&s.det)
 	e.vacate(s)
 }
 

@@ -16,7 +16,7 @@ import (
 // of series, the time at which the feed came back, and their CRC.
 const (
 	snapshotMagic   = "NORNDET"
-	snapshotVersion = 2
+	snapshotVersion = 3
 	maxFrame        = 1 << 20
 )
 
@@ -97,11 +97,13 @@ func (e *Engine) Restore(r io.Reader) error {
 	e.taken, e.vacant = 0, nil
 	e.seatMu.Unlock()
 	kept := 0
+	e.full.Store(0)
 	for _, s := range all {
 		if kept == e.cfg.MaxSeries {
 			e.notWatched.Add(uint64(len(all) - kept))
 			break
 		}
+		e.keepTier(&s.det)
 		if e.sit(s) {
 			e.bound(s, s.seat())
 			s.row.mu.Unlock()

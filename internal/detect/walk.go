@@ -5,6 +5,7 @@ import (
 
 	"github.com/prometheus/prometheus/model/labels"
 
+	"github.com/norn-aiops/norn/internal/detect/choice"
 	"github.com/norn-aiops/norn/internal/telemetry"
 )
 
@@ -125,6 +126,7 @@ func (d *Detector) walk(c *codec) {
 	d.run.walk(c)
 	d.level.walk(c)
 	d.form.walk(c)
+	d.walkChoice(c)
 }
 
 func (b *baseline) walk(c *codec) {
@@ -227,9 +229,10 @@ func (e *episode) walk(c *codec) {
 	c.i8(&e.dir)
 	c.u8(&e.calm)
 	c.u8(&e.member)
+	c.u8(&e.voice)
 	c.u16(&e.points)
 	c.i64(&e.onset)
 	c.i64(&e.seen)
 	c.f32(&e.size, &e.score)
-	c.check(e.kind <= epDown && e.ended <= endStale && e.member < memCount)
+	c.check(e.kind <= epDown && e.ended <= endStale && e.member < memCount && e.voice <= choice.Members)
 }

@@ -289,9 +289,9 @@ func TestTheChoiceFollowsTheSeries(t *testing.T) {
 	if p := c.Profile(); p.Even < .9 || !strings.Contains(c.Sentence(), "even") {
 		t.Errorf("even noise: %+v, %s", p, c.Sentence())
 	}
-	even := c.Weights()[Size]
+	even := c.Weights().Size
 	feed(&c, noise(12, 12_000, burst))
-	if p := c.Profile(); p.Even > .1 || c.Weights()[Size] >= even {
+	if p := c.Profile(); p.Even > .1 || c.Weights().Size >= even {
 		t.Errorf("bursts: %+v", p)
 	}
 	if !strings.Contains(c.Sentence(), "bursts") {

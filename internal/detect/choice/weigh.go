@@ -18,9 +18,10 @@ const (
 	perLevel    = 3.  // of Level
 	perNovelty  = 1.  // of Novelty, and as much
 	perOldNov   = 2.  // again once the series is known
+	byChance    = .3  // share of that which even noise takes away
 	perEven     = 2.5 // of Size in evenly noisy series, for each e-fold above e times the usual
 	perSmooth   = 2.  // of Size in smooth series
-	limit       = 4.  // sum at which an alarm is due
+	limit       = 4.1 // sum at which an alarm is due
 
 	nearRecord = .15 // e-folds below the record from which it counts
 	perFold    = .5  // sum that makes a score 30 % larger
@@ -36,6 +37,13 @@ type Profile struct {
 	Novel   float32 `json:"novel"`   // mean novelty
 	Known   float32 `json:"known"`   // 0..1 over the first thousand points
 }
+
+// Points is how many points were read.
+func (c *Chooser) Points() uint32 { return c.n }
+
+// Bursty says that the distances from the median have so heavy a tail that
+// single scales say little of what is usual.
+func (c *Chooser) Bursty() bool { return c.tail.index() > 1 }
 
 // Profile gives the present profile.
 func (c *Chooser) Profile() Profile {
@@ -67,7 +75,7 @@ func (c *Chooser) weigh(raw *[gauges]float32, novelty float32) (out Verdict) {
 	}
 	p := c.Profile()
 	e[Size] = (perEven*p.Even + perSmooth*p.Smooth) * size
-	e[Novelty] = (perNovelty + perOldNov*p.Known) * nov
+	e[Novelty] = noveltyWeight(&p) * nov
 	sum += e[Size] + e[Novelty] - limit
 	for i, x := range e {
 		if x > e[out.Member] {
@@ -76,6 +84,12 @@ func (c *Chooser) weigh(raw *[gauges]float32, novelty float32) (out Verdict) {
 	}
 	out.Score = float32(math.Exp(float64(sum) * (math.Log(1.3) / perFold)))
 	return out
+}
+
+// noveltyWeight is what novelty weighs: all of it once the series is known,
+// less in even noise, where new patterns come by chance.
+func noveltyWeight(p *Profile) float32 {
+	return perNovelty + perOldNov*p.Known*(1-byChance*p.Even)
 }
 
 // record is by how many e-folds r exceeds the member's record, counted from a
@@ -112,11 +126,25 @@ func Names() [Members]string {
 // Limit is the evidence at which an alarm is due.
 const Limit = limit
 
-// Weights are the members' present weights, in their order: evidence for each
-// e-fold of deviation, against Limit.
-func (c *Chooser) Weights() [Members]float32 {
+// Weights are the members' weights: evidence for each e-fold of deviation,
+// against Limit.
+type Weights struct {
+	Jump     float32 `json:"jump"`
+	Spike    float32 `json:"spike"`
+	Distance float32 `json:"distance"`
+	Run      float32 `json:"run"`
+	Level    float32 `json:"level"`
+	Novelty  float32 `json:"novelty"`
+	Size     float32 `json:"size"`
+}
+
+// Weights are the members' present weights.
+func (c *Chooser) Weights() Weights {
 	p := c.Profile()
-	return [Members]float32{perRecord, perRecord, perDistance, perRun, perLevel, perNovelty + perOldNov*p.Known, perEven*p.Even + perSmooth*p.Smooth}
+	return Weights{
+		Jump: perRecord, Spike: perRecord, Distance: perDistance, Run: perRun, Level: perLevel,
+		Novelty: noveltyWeight(&p), Size: perEven*p.Even + perSmooth*p.Smooth,
+	}
 }
 
 // Sentence says in words what was chosen and why.
@@ -127,6 +155,8 @@ func (c *Chooser) Sentence() string {
 	}
 	var b strings.Builder
 	switch w := perEven*p.Even + perSmooth*p.Smooth; {
+	case p.Even >= .5 && p.Smooth >= .5:
+		fmt.Fprintf(&b, "It moves smoothly and its noise is even, so the size of a single jump counts by itself (weight %.1f) beside records", w)
 	case p.Even >= .5:
 		fmt.Fprintf(&b, "The noise is even, so the size of a single jump counts by itself (weight %.1f) beside records", w)
 	case p.Smooth >= .5:
