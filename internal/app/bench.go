@@ -14,6 +14,7 @@ import (
 	"github.com/norn-aiops/norn/internal/bench/ingest"
 	"github.com/norn-aiops/norn/internal/config"
 	"github.com/norn-aiops/norn/internal/detect"
+	"github.com/norn-aiops/norn/internal/detect/choice"
 	"github.com/norn-aiops/norn/internal/telemetry"
 )
 
@@ -47,10 +48,28 @@ func BenchWhole(ctx context.Context, dir string) (ingest.Target, error) {
 
 // BenchEvents is the detection of the engine with the shipped defaults, as
 // the benchmark of events reads it: a point's score is the severity of an
-// anomaly that it opened.
+// anomaly that it opened. Its variants have other rules in the full tier.
 func BenchEvents() events.Detector {
+	shipped := choice.DefaultRules()
+	d := benchDetector(shipped)
+	for _, size := range []float32{0, 1, 1.5} {
+		for _, novelty := range []float32{.5, 1} {
+			for _, limit := range []float32{.85, 1, 1.15} {
+				r := shipped
+				r.Even, r.Smooth = size*r.Even, size*r.Smooth
+				r.Novelty, r.Known = novelty*r.Novelty, novelty*r.Known
+				if r.Limit *= limit; r != shipped {
+					d.Variants = append(d.Variants, benchDetector(r))
+				}
+			}
+		}
+	}
+	return d
+}
+
+func benchDetector(rules choice.Rules) events.Detector {
 	return events.Detector{Name: "norn", Threshold: .15, New: func(warm int) func(int64, float64) float64 {
-		e := detect.New(detect.Config{Warmup: warm, Sensitivity: config.Default().Detect.Sensitivity})
+		e := detect.New(detect.Config{Warmup: warm, Choice: rules, Sensitivity: config.Default().Detect.Sensitivity})
 		meta := &telemetry.Series{ID: 1, Name: "series", Signal: telemetry.SignalOther}
 		known := ""
 		return func(t int64, v float64) float64 {

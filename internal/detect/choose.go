@@ -22,7 +22,7 @@ func (e *Engine) promote(d *Detector) {
 		e.full.Add(-1)
 		return
 	}
-	d.pick = &choice.Chooser{}
+	d.pick = choice.New(&d.opt.rules)
 }
 
 // demote takes the full tier away.
@@ -40,6 +40,7 @@ func (e *Engine) keepTier(d *Detector) {
 	d.pick = nil
 	e.promote(d)
 	if d.pick != nil && old != nil {
+		old.SetRules(&d.opt.rules)
 		d.pick = old
 	}
 }
@@ -131,7 +132,7 @@ func (d *Detector) explainChoice() Choice {
 	if d.pick == nil {
 		return Choice{}
 	}
-	return Choice{Profile: d.pick.Profile(), Weights: d.pick.Weights(), Limit: choice.Limit, Text: d.pick.Sentence()}
+	return Choice{Profile: d.pick.Profile(), Weights: d.pick.Weights(), Limit: float64(d.pick.Limit()), Text: d.pick.Sentence()}
 }
 
 // walkChoice writes or reads the chooser.
@@ -147,7 +148,7 @@ func (d *Detector) walkChoice(c *codec) {
 	}
 	c.blob(&state)
 	if c.read && c.err == nil {
-		d.pick = &choice.Chooser{}
+		d.pick = choice.New(nil) // keepTier gives it the rules
 		c.err = d.pick.Read(state)
 	}
 }

@@ -3,6 +3,7 @@ package detect
 import (
 	"fmt"
 
+	"github.com/norn-aiops/norn/internal/detect/choice"
 	"github.com/norn-aiops/norn/internal/telemetry"
 )
 
@@ -31,6 +32,9 @@ type Config struct {
 	// weighed by what the series is like: of those whose signal is not known,
 	// the first that come. 0 means 10,000, less than 0 none.
 	Full int
+	// Choice weighs the detectors of the full tier. The zero value means
+	// choice.DefaultRules.
+	Choice choice.Rules
 	// Hold is the time in ms that calm points may wait to be judged together,
 	// which is cheaper: points that arrive regularly, well inside of the band.
 	// 0 means not at all.
@@ -51,6 +55,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Full == 0 {
 		c.Full = 10_000
+	}
+	if c.Choice == (choice.Rules{}) {
+		c.Choice = choice.DefaultRules()
 	}
 	if c.Sensitivity <= 0 {
 		c.Sensitivity = .02
@@ -100,7 +107,7 @@ func (c Config) options() (out [classes]Options) {
 	for i := range out {
 		out[i] = Options{
 			Warmup: c.Warmup, PerWeek: c.Sensitivity * sensitivityFactor(i>>5), Adopt: c.Adopt,
-			floor: floorKind(i >> 3 & 3), direction: int8(i>>1&3) - 1, up: i&1 == 1,
+			rules: c.Choice, floor: floorKind(i >> 3 & 3), direction: int8(i>>1&3) - 1, up: i&1 == 1,
 		}.withDefaults()
 	}
 	return out

@@ -39,7 +39,8 @@ type Options struct {
 	up        bool // an up series: 0 is a fault, nothing else is
 	direction int8 // 1 only up is bad, -1 only down, 0 both
 	fade      float32
-	high, low float32 // what a score above, and below, counts as bad
+	rules     choice.Rules // of the full tier
+	high, low float32      // what a score above, and below, counts as bad
 }
 
 func (o Options) withDefaults() Options {

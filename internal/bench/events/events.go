@@ -30,8 +30,9 @@ type Row struct {
 	Threshold float64          `json:"threshold"` // one for all sets
 	MeanF1    float64          `json:"mean_f1"`
 	PerSet    map[string]Score `json:"per_set"`
-	// LeftOut gives, by set, the F1 at the threshold (of 25 between a quarter
-	// and four times the shipped one) that is best on the other sets' mean.
+	// LeftOut gives, by set, the F1 by the rules (Norn) or at the threshold (of
+	// 25 between a quarter and four times the shipped one) that are best on the
+	// other sets' mean.
 	LeftOut     map[string]float64 `json:"leave_one_set_out"`
 	LeftOutMean float64            `json:"leave_one_set_out_mean"`
 	NsPerPoint  float64            `json:"ns_per_point"`
@@ -135,12 +136,11 @@ func (e *evaluation) report() Report {
 // row sums up one detector.
 func (e *evaluation) row(d int) Row {
 	r := Row{Detector: e.dets[d].Name, Threshold: e.dets[d].Threshold, PerSet: map[string]Score{}, LeftOut: map[string]float64{}}
-	mid := len(tally{}) / 2
-	var f1 [len(tally{})][]float64 // by threshold, set of the mean
+	f1 := make([][]float64, e.dets[d].choices()) // by threshold or variant, set of the mean
 	var names []string
 	for i := range e.sets {
-		t := &e.tally[d][i]
-		r.PerSet[e.sets[i].Name] = t[mid].score()
+		t := e.tally[d][i]
+		r.PerSet[e.sets[i].Name] = t[0].score()
 		if !e.sets[i].counts() {
 			continue
 		}
@@ -149,12 +149,12 @@ func (e *evaluation) row(d int) Row {
 			f1[k] = append(f1[k], t[k].score().F1)
 		}
 	}
-	r.MeanF1 = mean(f1[mid], -1)
+	r.MeanF1 = mean(f1[0], -1)
 	if len(names) < 2 {
 		return r
 	}
 	for i, name := range names {
-		best := mid
+		best := 0
 		for k := range f1 {
 			if mean(f1[k], i) > mean(f1[best], i) {
 				best = k

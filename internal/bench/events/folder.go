@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"math"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -45,7 +46,8 @@ func (r *Refused) print(w io.Writer) {
 	}
 }
 
-// LoadFolder reads every CSV file below dir, and the labelled windows from the
+// LoadFolder reads every CSV file below dir (below its data/ where there is one
+// and a file of labels), and the labelled windows from the
 // file labels; when that is empty, from the first of the usual names that
 // exists (labels.json, labels.csv, combined_windows.json, labels/...). Files
 // may also mark their anomalies in a column called label, anomaly or the like.
@@ -58,11 +60,15 @@ func LoadFolder(dir, labels string, r *Refused) (Set, error) {
 		return set, err
 	}
 	var paths []string
-	err = filepath.WalkDir(dir, func(p string, d fs.DirEntry, err error) error {
+	root := dir
+	if data := filepath.Join(dir, "data"); labelPath != "" && isDir(data) {
+		root = data // what lies beside data/ and labels/ is something else
+	}
+	err = filepath.WalkDir(root, func(p string, d fs.DirEntry, err error) error {
 		switch {
 		case err != nil:
 			return err
-		case p != dir && strings.HasPrefix(d.Name(), "."):
+		case p != root && strings.HasPrefix(d.Name(), "."):
 			if d.IsDir() {
 				return filepath.SkipDir
 			}
@@ -102,6 +108,11 @@ func (r *Refused) first() string {
 		return ""
 	}
 	return " (" + r.Examples[0] + ")"
+}
+
+func isDir(path string) bool {
+	st, err := os.Stat(path)
+	return err == nil && st.IsDir()
 }
 
 func isTable(name string) bool {

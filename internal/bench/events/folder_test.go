@@ -116,6 +116,19 @@ func TestFormsOfLabels(t *testing.T) {
 	}
 }
 
+// A benchmark's other tables, as of published results, are no series.
+func TestOnlyTheDataFolderIsReadWhereThereIsOne(t *testing.T) {
+	dir := t.TempDir()
+	put(t, dir, "data/a.csv", seriesText("timestamp,value\n", 50, iso))
+	put(t, dir, "published/b.csv", "file,timestamp,score\na.csv,1,2\n")
+	put(t, dir, "labels/combined_windows.json", `{"a.csv":[["2020-01-01 00:10:00","2020-01-01 00:12:00"]]}`)
+	var r Refused
+	s, err := LoadFolder(dir, "", &r)
+	if err != nil || len(s.Files) != 1 || !reflect.DeepEqual(r, Refused{}) {
+		t.Errorf("%v, %d files, %+v", err, len(s.Files), r)
+	}
+}
+
 func TestColumnsOfLabelsAndOfValues(t *testing.T) {
 	dir := t.TempDir()
 	put(t, dir, "kpi.csv", "KPI ID,timestamp,value,label\nx,60,1.5,0\nx,120,2.5,1\nx,180,3,1\nx,240,3,0\n")

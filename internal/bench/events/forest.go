@@ -1,9 +1,6 @@
 package events
 
-import (
-	"math"
-	"math/rand/v2"
-)
+import "math/rand/v2"
 
 // Size of the random cut forest; the values that its authors' service and the
 // usual streaming examples take.
@@ -130,12 +127,12 @@ func (t *cutTree) insert(p *shingle) int32 {
 // two. For a leaf it always does.
 func (t *cutTree) draw(n *cutNode, p *shingle) (dim int, cut float64, apart bool) {
 	var span float64
-	for d := range p {
-		span += math.Max(n.hi[d], p[d]) - math.Min(n.lo[d], p[d])
+	for d, x := range p {
+		span += larger(n.hi[d], x) - smaller(n.lo[d], x)
 	}
 	r := t.rng.Float64() * span
 	for d := range p {
-		lo, hi := math.Min(n.lo[d], p[d]), math.Max(n.hi[d], p[d])
+		lo, hi := smaller(n.lo[d], p[d]), larger(n.hi[d], p[d])
 		if hi == lo {
 			continue
 		}
@@ -149,6 +146,21 @@ func (t *cutTree) draw(n *cutNode, p *shingle) (dim int, cut float64, apart bool
 		}
 	}
 	return dim, cut, n.left < 0 || cut < n.lo[dim] && p[dim] <= cut || cut >= n.hi[dim] && p[dim] > cut
+}
+
+// larger and smaller are for numbers that are never NaN.
+func larger(a, b float64) float64 {
+	if a < b {
+		return b
+	}
+	return a
+}
+
+func smaller(a, b float64) float64 {
+	if b < a {
+		return b
+	}
+	return a
 }
 
 // split puts a new inner node above node i, with a leaf for p beside i.
@@ -179,8 +191,13 @@ func (t *cutTree) grow(i int32, p *shingle) {
 	for ; i >= 0; i = t.nodes[i].parent {
 		n := &t.nodes[i]
 		n.points++
-		for d := range p {
-			n.lo[d], n.hi[d] = math.Min(n.lo[d], p[d]), math.Max(n.hi[d], p[d])
+		for d, x := range p {
+			if x < n.lo[d] {
+				n.lo[d] = x
+			}
+			if x > n.hi[d] {
+				n.hi[d] = x
+			}
 		}
 	}
 }
@@ -223,7 +240,7 @@ func (t *cutTree) remove(i int32) {
 		l, r := &t.nodes[n.left], &t.nodes[n.right]
 		tight = false
 		for d := range n.lo {
-			lo, hi := math.Min(l.lo[d], r.lo[d]), math.Max(l.hi[d], r.hi[d])
+			lo, hi := smaller(l.lo[d], r.lo[d]), larger(l.hi[d], r.hi[d])
 			tight = tight || lo != n.lo[d] || hi != n.hi[d]
 			n.lo[d], n.hi[d] = lo, hi
 		}

@@ -35,7 +35,7 @@ func (rep Report) Print(w io.Writer) error {
 		})
 	}
 	if rep.Rows[0].LeftOutMean > 0 {
-		fmt.Fprintf(t, "\nF1 of each set at the threshold that is best on the other sets\n")
+		fmt.Fprintf(t, "\nF1 of each set at the threshold, for norn by the rules, that are best on the other sets\n")
 		for _, r := range rep.Rows {
 			rep.line(t, fmt.Sprintf("%s\t\t%.3f", r.Detector, r.LeftOutMean), func(s SetInfo) string {
 				if v, ok := r.LeftOut[s.Name]; ok {

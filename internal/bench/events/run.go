@@ -13,16 +13,46 @@ import (
 func warmup(rows int) int { return int(min(.15*float64(rows), 750)) }
 
 // steps are the thresholds that the leave-one-set-out rows choose from, as
-// factors of a detector's own; the one in the middle is 1.
-func steps() (out [25]float64) {
-	for i := range out {
-		out[i] = math.Exp2(float64(i-len(out)/2) / 6)
+// factors of a detector's own; the first is 1.
+func steps() []float64 {
+	out := []float64{1}
+	for i := 1.; i <= 12; i++ {
+		out = append(out, math.Exp2(i/6), math.Exp2(-i/6))
 	}
 	return out
 }
 
-// tally is what one detector did on one set, by threshold.
-type tally [25]Counts
+// choices is the number of thresholds or variants of a detector.
+func (d *Detector) choices() int {
+	if len(d.Variants) > 0 {
+		return 1 + len(d.Variants)
+	}
+	return len(steps())
+}
+
+// try runs a detector over a file and judges it at its own threshold first,
+// then at all others, or by all variants. ns is the time of the first run.
+func (d *Detector) try(f *File, warm int) (out tally, ns float64) {
+	scores, ns := scoresOf(f, d)
+	as := alarms(f, scores, warm)
+	if len(d.Variants) == 0 {
+		for _, k := range steps() {
+			out = append(out, judge(f, as, k*d.Threshold, warm))
+		}
+		return out, ns
+	}
+	out = append(out, judge(f, as, d.Threshold, warm))
+	for i := range d.Variants {
+		v := &d.Variants[i]
+		scores, _ := scoresOf(f, v)
+		out = append(out, judge(f, alarms(f, scores, warm), v.Threshold, warm))
+	}
+	return out, ns
+}
+
+// tally is what one detector did on one set, by threshold or variant; the first
+// is the shipped one.
+type tally []Counts
 
 // evaluation is a run of detectors over sets.
 type evaluation struct {
@@ -52,8 +82,12 @@ func evaluate(ctx context.Context, sets []Set, dets []Detector, tell func(n, of 
 			e.jobs = append(e.jobs, job{i, &sets[i].Files[j]})
 		}
 	}
-	for range dets {
-		e.tally = append(e.tally, make([]tally, len(sets)))
+	for d := range dets {
+		by := make([]tally, len(sets))
+		for i := range by {
+			by[i] = make(tally, dets[d].choices())
+		}
+		e.tally = append(e.tally, by)
 		e.files = append(e.files, make([]Counts, len(e.jobs)))
 	}
 	var wg sync.WaitGroup
@@ -81,18 +115,12 @@ func (e *evaluation) work(ctx context.Context) bool {
 		if ctx.Err() != nil {
 			return false
 		}
-		scores, ns := scoresOf(f, &e.dets[d])
-		as := alarms(f, scores, warm)
-		own := judge(f, as, e.dets[d].Threshold, warm)
-		var by tally
-		for i, k := range steps() {
-			by[i] = judge(f, as, k*e.dets[d].Threshold, warm)
-		}
+		by, ns := e.dets[d].try(f, warm)
 		e.mu.Lock()
 		for i := range by {
 			e.tally[d][e.jobs[n].set][i].add(by[i])
 		}
-		e.files[d][n] = own
+		e.files[d][n] = by[0]
 		e.spent[d] += ns
 		e.mu.Unlock()
 	}

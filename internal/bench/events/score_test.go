@@ -143,6 +143,28 @@ func TestTheLeftOutSetHasNoSay(t *testing.T) {
 	}
 }
 
+// A detector with variants is chosen among those, by the other sets alone.
+func TestVariantsAreChosenWithoutTheLeftOutSet(t *testing.T) {
+	over := func(edge float64) Detector {
+		return Detector{Name: "over", Threshold: 1, New: func(int) func(int64, float64) float64 {
+			return func(_ int64, v float64) float64 { return math.Abs(v) / edge }
+		}}
+	}
+	d := over(1000) // the shipped one is deaf
+	d.Variants = []Detector{over(20), over(6)}
+	e, err := evaluate(context.Background(), []Set{made("a", 2, 40), made("bb", 2, 40), made("ccc", 2, 12)}, []Detector{d}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := e.report().Rows[0]
+	if r.MeanF1 != 0 || r.LeftOut["ccc"] != 0 { // a and bb are perfect at 20, which misses ccc
+		t.Errorf("%+v", r)
+	}
+	if r.LeftOut["a"] != 1 || r.LeftOut["bb"] != 1 {
+		t.Errorf("%+v", r.LeftOut)
+	}
+}
+
 func TestTheResultDoesNotDependOnTheOrderOfWork(t *testing.T) {
 	sets := []Set{made("a", 6, 8), made("b", 5, 12)}
 	first := map[string]float64{}

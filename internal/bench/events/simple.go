@@ -13,6 +13,9 @@ type Detector struct {
 	// function that it gives reads one finite value at a time (Unix ms) and
 	// returns a score >= 0, by what it has read until then.
 	New func(warm int) func(t int64, v float64) float64
+	// Variants are the same detector by other rules, among which the
+	// leave-one-set-out row chooses; without them it chooses among thresholds.
+	Variants []Detector
 }
 
 // Simple gives the detectors that Norn is compared with. Their thresholds are

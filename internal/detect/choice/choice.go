@@ -51,9 +51,10 @@ type gauge struct {
 	rms  float32
 }
 
-// Chooser is the state for one series. The zero value is ready. It takes about
-// 400 bytes and never grows.
+// Chooser is the state for one series. It takes about 400 bytes and never
+// grows. Make it with New.
 type Chooser struct {
+	rules  *Rules
 	ring   [5]float64 // last values, oldest at n%5
 	slow   float64    // mean with a half-life of 500 points
 	t      int64      // Unix ms of the last point
@@ -65,6 +66,19 @@ type Chooser struct {
 	habit  float32 // mean novelty
 	n      uint32  // points, saturating
 }
+
+// New makes a chooser without points. It keeps the rules, which must not be
+// changed afterwards; nil means DefaultRules.
+func New(rules *Rules) *Chooser {
+	if rules == nil {
+		r := DefaultRules()
+		rules = &r
+	}
+	return &Chooser{rules: rules}
+}
+
+// SetRules changes the rules, as New takes them.
+func (c *Chooser) SetRules(rules *Rules) { c.rules = rules }
 
 // Verdict is what the members say of one point together.
 type Verdict struct {

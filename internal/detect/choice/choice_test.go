@@ -9,6 +9,9 @@ import (
 	"unsafe"
 )
 
+// fresh makes a chooser with the shipped rules.
+func fresh() *Chooser { return New(nil) }
+
 // feed reads values that come a minute apart, without baseline and novelty.
 func feed(c *Chooser, vs []float64) []Verdict {
 	var out []Verdict
@@ -49,7 +52,7 @@ func TestFiniteInFiniteOut(t *testing.T) {
 	t.Logf("seed %d", seed)
 	wild := []float64{0, 1, -1, math.MaxFloat64, -math.MaxFloat64, math.SmallestNonzeroFloat64, -1e-320, 1e300, 1e-300, 1e30, 5e-38}
 	r := rand.New(rand.NewPCG(seed, seed))
-	var c Chooser
+	c := fresh()
 	at := int64(math.MinInt64 / 4)
 	for i := range 60_000 {
 		v := wild[r.IntN(len(wild))]
@@ -81,8 +84,8 @@ func TestFiniteInFiniteOut(t *testing.T) {
 }
 
 func TestWhatIsNotFiniteIsRefusedAndTeachesNothing(t *testing.T) {
-	var c Chooser
-	feed(&c, gaussian(1, 500))
+	c := fresh()
+	feed(c, gaussian(1, 500))
 	before := c.Append(nil)
 	nan, inf := math.NaN(), math.Inf(1)
 	for _, x := range []struct {
@@ -104,7 +107,7 @@ func TestWhatIsNotFiniteIsRefusedAndTeachesNothing(t *testing.T) {
 
 func TestAConstantSeriesIsSilentForever(t *testing.T) {
 	for _, v := range []float64{0, 1, -3.7, 1e30, 1e-30, 1e12 + .1} {
-		var c Chooser
+		c := fresh()
 		for i := range int64(20_000) {
 			out, ok := c.Step(i, v, 0, 0)
 			if !ok || out.Score != 0 || out.Evidence != [Members]float32{} {
@@ -120,14 +123,15 @@ func TestCausalAndDeterministicAcrossASnapshot(t *testing.T) {
 	vs := noise(5, 4000, func(r *rand.Rand, i int) float64 {
 		return math.Exp(r.NormFloat64()) + 10*math.Sin(float64(i)/50)
 	})
-	var whole, part Chooser
-	want := feed(&whole, vs)
-	got := feed(&part, vs[:1500])
-	var resumed Chooser
+	whole := fresh()
+	part := fresh()
+	want := feed(whole, vs)
+	got := feed(part, vs[:1500])
+	resumed := fresh()
 	if err := resumed.Read(part.Append([]byte("x"))[1:]); err != nil {
 		t.Fatal(err)
 	}
-	got = append(got, feed(&resumed, vs[1500:])...)
+	got = append(got, feed(resumed, vs[1500:])...)
 	for i := range want {
 		if want[i] != got[i] {
 			t.Fatalf("point %d: %+v in one go, %+v in two", i, want[i], got[i])
@@ -139,8 +143,8 @@ func TestForeignBytesAreRefused(t *testing.T) {
 	const seed = 8
 	t.Logf("seed %d", seed)
 	r := rand.New(rand.NewPCG(seed, seed))
-	var c Chooser
-	feed(&c, gaussian(2, 3000))
+	c := fresh()
+	feed(c, gaussian(2, 3000))
 	good := c.Append(nil)
 	for _, b := range [][]byte{nil, {}, good[:len(good)-1], append(bytes.Clone(good), 0), bytes.Repeat([]byte{255}, len(good))} {
 		if err := c.Read(b); err == nil {
@@ -150,7 +154,7 @@ func TestForeignBytesAreRefused(t *testing.T) {
 	for range 2000 { // damaged ones are refused, or at least do no harm
 		b := bytes.Clone(good)
 		b[r.IntN(len(b))] ^= 1 << r.IntN(8)
-		var d Chooser
+		d := fresh()
 		if d.Read(b) != nil {
 			continue
 		}
@@ -175,7 +179,8 @@ func TestScaleDoesNotMatter(t *testing.T) {
 		return v
 	})
 	for _, k := range []float64{1 << 20, 1. / (1 << 20), -1} {
-		var a, b Chooser
+		a := fresh()
+		b := fresh()
 		for i, v := range vs {
 			x, _ := a.Step(int64(i)*60_000, v, 0, .1)
 			y, _ := b.Step(int64(i)*60_000, v*k, 0, .1)
@@ -189,7 +194,8 @@ func TestScaleDoesNotMatter(t *testing.T) {
 // Nor does the zero of the scale, as long as the numbers are exact.
 func TestShiftDoesNotMatter(t *testing.T) {
 	vs := noise(7, 5000, func(r *rand.Rand, _ int) float64 { return math.Round(64 * r.NormFloat64()) })
-	var a, b Chooser
+	a := fresh()
+	b := fresh()
 	for i, v := range vs {
 		x, _ := a.Step(int64(i)*60_000, v, 0, 0)
 		y, _ := b.Step(int64(i)*60_000, v+4096, 0, 0)
@@ -204,7 +210,7 @@ func TestStateIsBoundedOverMillionsOfPoints(t *testing.T) {
 		t.Errorf("a chooser takes %d bytes", size)
 	}
 	r := rand.New(rand.NewPCG(3, 3))
-	var c Chooser
+	c := fresh()
 	n := 10_000_000
 	if testing.Short() {
 		n = 1_000_000
@@ -250,8 +256,8 @@ func TestTheSameOutlierCountsWhereItIsForeign(t *testing.T) {
 	} {
 		vs := noise(9, 4001, c.life)
 		vs[4000] = vs[3999] + c.out
-		var ch Chooser
-		got := feed(&ch, vs)[4000]
+		ch := fresh()
+		got := feed(ch, vs)[4000]
 		if (got.Score >= 1) != c.alarm {
 			t.Errorf("%s: %+v, profile %+v", name, got, ch.Profile())
 		}
@@ -272,8 +278,8 @@ func TestAGiantIsForgotten(t *testing.T) {
 	vs := gaussian(10, 30_000)
 	vs[4000] = 1e6
 	vs[29_000] = 12
-	var c Chooser
-	got := feed(&c, vs)
+	c := fresh()
+	got := feed(c, vs)
 	if got[4000].Score < 1 {
 		t.Errorf("the giant: %+v", got[4000])
 	}
@@ -284,20 +290,20 @@ func TestAGiantIsForgotten(t *testing.T) {
 
 // When behaviour changes, the choice follows without a restart.
 func TestTheChoiceFollowsTheSeries(t *testing.T) {
-	var c Chooser
-	feed(&c, gaussian(11, 4000))
+	c := fresh()
+	feed(c, gaussian(11, 4000))
 	if p := c.Profile(); p.Even < .9 || !strings.Contains(c.Sentence(), "even") {
 		t.Errorf("even noise: %+v, %s", p, c.Sentence())
 	}
 	even := c.Weights().Size
-	feed(&c, noise(12, 12_000, burst))
+	feed(c, noise(12, 12_000, burst))
 	if p := c.Profile(); p.Even > .1 || c.Weights().Size >= even {
 		t.Errorf("bursts: %+v", p)
 	}
 	if !strings.Contains(c.Sentence(), "bursts") {
 		t.Errorf("%s", c.Sentence())
 	}
-	feed(&c, gaussian(13, 12_000))
+	feed(c, gaussian(13, 12_000))
 	if p := c.Profile(); p.Even < .5 {
 		t.Errorf("even noise again: %+v", p)
 	}
@@ -310,11 +316,11 @@ func TestSentences(t *testing.T) {
 		"repeats":  func(_ *rand.Rand, i int) float64 { return float64(i / 40 % 3) },
 		"bursts":   burst,
 	} {
-		var c Chooser
+		c := fresh()
 		if !strings.Contains(c.Sentence(), "waits") {
 			t.Errorf("of nothing: %s", c.Sentence())
 		}
-		feed(&c, noise(14, 5000, life))
+		feed(c, noise(14, 5000, life))
 		if s := c.Sentence(); !strings.Contains(s, want) || !strings.HasSuffix(s, ".") {
 			t.Errorf("%s: %s (%+v)", want, s, c.Profile())
 		}
@@ -372,7 +378,7 @@ func TestTheTailIsTheSamples(t *testing.T) {
 
 func BenchmarkStep(b *testing.B) {
 	vs := gaussian(17, 1<<14)
-	var c Chooser
+	c := fresh()
 	b.ReportAllocs()
 	for i := range b.N {
 		c.Step(int64(i)*60_000, vs[i&(1<<14-1)], 0, 0)

@@ -25,7 +25,7 @@ func (c *Chooser) Read(b []byte) error {
 	if len(b) != stateBytes {
 		return ErrState
 	}
-	var n Chooser
+	n := Chooser{rules: c.rules}
 	w := walker{b: b}
 	n.walk(&w)
 	if w.bad || !n.sound() {

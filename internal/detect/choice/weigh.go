@@ -6,23 +6,31 @@ import (
 	"strings"
 )
 
-// The weights. The records of jumps and spikes carry most; how much the mere
-// size of a jump counts is the choice that the profile makes. They were set by
-// hand on six public sets (NAB, SMAP, MSL, SKAB, merlion's synthetic series,
-// sample KPIs), on which values within a fifth of these do about as well.
-const (
-	perRecord   = 4.  // of Jump and Spike, for each e-fold above the record
-	perDistance = 1.  // of Distance
-	perFar      = .5  // of Distance, for each e-fold above e times the usual
-	perRun      = 2.  // of Run
-	perLevel    = 3.  // of Level
-	perNovelty  = 1.  // of Novelty, and as much
-	perOldNov   = 2.  // again once the series is known
-	byChance    = .3  // share of that which even noise takes away
-	perEven     = 2.5 // of Size in evenly noisy series, for each e-fold above e times the usual
-	perSmooth   = 2.  // of Size in smooth series
-	limit       = 4.1 // sum at which an alarm is due
+// Rules are the weights by which a choice is made. The records of jumps and
+// spikes carry most; how much the mere size of a jump counts is what the
+// profile decides.
+type Rules struct {
+	Record   float32 // of Jump and Spike, for each e-fold above the record
+	Distance float32 // of Distance
+	Far      float32 // of Distance, for each e-fold above e times the usual
+	Run      float32 // of Run
+	Level    float32 // of Level
+	Novelty  float32 // of Novelty in a young series
+	Known    float32 // more of Novelty once the series is known
+	Chance   float32 // share of that which even noise takes away
+	Even     float32 // of Size in evenly noisy series, for each e-fold above e times the usual
+	Smooth   float32 // of Size in smooth series
+	Limit    float32 // sum at which an alarm is due
+}
 
+// DefaultRules were set by hand on six public sets (NAB, SMAP, MSL, SKAB,
+// merlion's synthetic series, sample KPIs), on which values within a fifth of
+// these do about as well.
+func DefaultRules() Rules {
+	return Rules{Record: 4, Distance: 1, Far: .5, Run: 2, Level: 3, Novelty: 1, Known: 2, Chance: .3, Even: 2.5, Smooth: 2, Limit: 4.1}
+}
+
+const (
 	nearRecord = .15 // e-folds below the record from which it counts
 	perFold    = .5  // sum that makes a score 30 % larger
 )
@@ -60,10 +68,10 @@ func unit(x float32) float32 { return min(1, max(0, x)) }
 // weigh adds up the evidence of the members.
 func (c *Chooser) weigh(raw *[gauges]float32, novelty float32) (out Verdict) {
 	e := &out.Evidence
-	for i, w := range [gauges]float32{perRecord, perRecord, perDistance, perRun, perLevel} {
+	for i, w := range [gauges]float32{c.rules.Record, c.rules.Record, c.rules.Distance, c.rules.Run, c.rules.Level} {
 		e[i] = w * c.record(i, raw[i])
 	}
-	e[Distance] += perFar * c.size(Distance, raw[Distance])
+	e[Distance] += c.rules.Far * c.size(Distance, raw[Distance])
 	size := max(c.size(Jump, raw[Jump]), c.size(Spike, raw[Spike]))
 	nov := min(2, max(0, log(novelty+.001)+2))
 	sum := float32(0)
@@ -74,9 +82,9 @@ func (c *Chooser) weigh(raw *[gauges]float32, novelty float32) (out Verdict) {
 		return out // nearly always
 	}
 	p := c.Profile()
-	e[Size] = (perEven*p.Even + perSmooth*p.Smooth) * size
-	e[Novelty] = noveltyWeight(&p) * nov
-	sum += e[Size] + e[Novelty] - limit
+	e[Size] = c.sizeWeight(&p) * size
+	e[Novelty] = c.noveltyWeight(&p) * nov
+	sum += e[Size] + e[Novelty] - c.rules.Limit
 	for i, x := range e {
 		if x > e[out.Member] {
 			out.Member = i
@@ -88,8 +96,13 @@ func (c *Chooser) weigh(raw *[gauges]float32, novelty float32) (out Verdict) {
 
 // noveltyWeight is what novelty weighs: all of it once the series is known,
 // less in even noise, where new patterns come by chance.
-func noveltyWeight(p *Profile) float32 {
-	return perNovelty + perOldNov*p.Known*(1-byChance*p.Even)
+func (c *Chooser) noveltyWeight(p *Profile) float32 {
+	return c.rules.Novelty + c.rules.Known*p.Known*(1-c.rules.Chance*p.Even)
+}
+
+// sizeWeight is what the size of a jump weighs.
+func (c *Chooser) sizeWeight(p *Profile) float32 {
+	return c.rules.Even*p.Even + c.rules.Smooth*p.Smooth
 }
 
 // record is by how many e-folds r exceeds the member's record, counted from a
@@ -124,7 +137,7 @@ func Names() [Members]string {
 }
 
 // Limit is the evidence at which an alarm is due.
-const Limit = limit
+func (c *Chooser) Limit() float32 { return c.rules.Limit }
 
 // Weights are the members' weights: evidence for each e-fold of deviation,
 // against Limit.
@@ -142,8 +155,8 @@ type Weights struct {
 func (c *Chooser) Weights() Weights {
 	p := c.Profile()
 	return Weights{
-		Jump: perRecord, Spike: perRecord, Distance: perDistance, Run: perRun, Level: perLevel,
-		Novelty: noveltyWeight(&p), Size: perEven*p.Even + perSmooth*p.Smooth,
+		Jump: c.rules.Record, Spike: c.rules.Record, Distance: c.rules.Distance, Run: c.rules.Run, Level: c.rules.Level,
+		Novelty: c.noveltyWeight(&p), Size: c.sizeWeight(&p),
 	}
 }
 
@@ -154,7 +167,7 @@ func (c *Chooser) Sentence() string {
 		return fmt.Sprintf("The choice of detectors waits for more points (%d so far).", p.Points)
 	}
 	var b strings.Builder
-	switch w := perEven*p.Even + perSmooth*p.Smooth; {
+	switch w := c.sizeWeight(&p); {
 	case p.Even >= .5 && p.Smooth >= .5:
 		fmt.Fprintf(&b, "It moves smoothly and its noise is even, so the size of a single jump counts by itself (weight %.1f) beside records", w)
 	case p.Even >= .5:
