@@ -31,6 +31,8 @@ type Options struct {
 	Seed   uint64
 	// Progress is called with the share that is done, 0 to 1.
 	Progress func(done float64)
+
+	full bool // measure the full tier
 }
 
 // Report is the result; JSON names are stable.
@@ -77,14 +79,17 @@ func Run(ctx context.Context, o Options) (Report, error) {
 		name   string
 		before int
 	}{{"young", 0}, {"warm", o.Warm}}
-	for i, age := range ages {
-		row := Row{Tier: "basic", Age: age.name, PointsBefore: age.before}
-		row.NsPerPointHot = measureHot(o, age.before)
-		if err := measure(ctx, o, age.before, &row); err != nil {
-			return r, err
+	for i, tier := range []string{"basic", "full"} {
+		o.full = tier == "full"
+		for k, age := range ages {
+			row := Row{Tier: tier, Age: age.name, PointsBefore: age.before}
+			row.NsPerPointHot = measureHot(o, age.before)
+			if err := measure(ctx, o, age.before, &row); err != nil {
+				return r, err
+			}
+			r.Tiers = append(r.Tiers, row)
+			o.Progress(float64(len(ages)*i+k+1) / float64(2*len(ages)))
 		}
-		r.Tiers = append(r.Tiers, row)
-		o.Progress(float64(i+1) / float64(len(ages)))
 	}
 	return r, nil
 }
@@ -93,7 +98,7 @@ func Run(ctx context.Context, o Options) (Report, error) {
 func measure(ctx context.Context, o Options, before int, row *Row) error {
 	f := newFleet(o)
 	start := memory()
-	e := detect.New(detect.Config{Hold: hold})
+	e := detect.New(detect.Config{Hold: hold, Full: o.Series})
 	for range before {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -128,7 +133,7 @@ func measureHot(o Options, before int) float64 {
 	var times []float64
 	for range 25 {
 		f := newFleet(o)
-		e := detect.New(detect.Config{Hold: hold})
+		e := detect.New(detect.Config{Hold: hold, Full: o.Series})
 		for range before {
 			f.round(e)
 		}
@@ -175,6 +180,9 @@ func newFleet(o Options) *fleet {
 		t:      time.Date(2026, 1, 5, 0, 0, 0, 0, time.UTC).UnixMilli(),
 	}
 	signals := []telemetry.Signal{telemetry.SignalTraffic, telemetry.SignalSaturation, telemetry.SignalSaturation}
+	if o.full { // which is for series whose signal is not known
+		signals = []telemetry.Signal{telemetry.SignalOther, telemetry.SignalOther, telemetry.SignalOther}
+	}
 	for i := range f.points {
 		f.points[i].Seat = &f.seats[i]
 		f.points[i].Series = &telemetry.Series{
