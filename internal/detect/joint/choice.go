@@ -23,6 +23,7 @@ type Choice struct {
 	Member   string  `json:"member"`              // that leads the score
 	Contests int     `json:"contests"`            // held so far
 	Won      int     `json:"won"`                 // by the network
+	Row      int     `json:"row"`                 // the last ones, won in a row
 	Linear   float64 `json:"linear,omitempty"`    // of the last contest
 	Neural   float64 `json:"neural,omitempty"`    // of the last contest
 	T        float64 `json:"t,omitempty"`         // paired t of the difference
@@ -34,7 +35,8 @@ type Choice struct {
 const (
 	contestEpisodes = 240
 	contestT        = 3.  // least paired t for the network
-	contestGain     = .03 // least difference of mean surprise
+	contestGain     = .12 // least gain of mean surprise, as a share of the linear one
+	contestRow      = 2   // contests in a row that must be won
 	contestAgain    = 1.  // days from a contest to the next training
 )
 
@@ -83,8 +85,8 @@ func (m *Model) Train(steps int) (more bool) {
 // came after its training ended. Both judge the same disturbances: levels that
 // shift, values from another hour, values that freeze, noise that grows, on
 // one to a third of the columns. A disturbance is worth the surprise it makes
-// among the undisturbed rows. The network leads where it wins clearly; where it
-// does not, the autoregression leads, whatever led before.
+// among the undisturbed rows. The network leads with the autoregression where it
+// wins clearly and more than once in a row; where it does not, the autoregression leads, whatever led before.
 func (m *Model) contest() {
 	n := len(m.past.trust)
 	rows := make([][]float32, n)
@@ -110,9 +112,12 @@ func (m *Model) contest() {
 		T: mean / sd * math.Sqrt(k), HeldBack: n, Episodes: contestEpisodes, At: m.last,
 	}
 	m.net = nil
-	if m.cfg.Neural == NeuralAlways || mean > contestGain && c.T > contestT {
-		c.Member = MemberNeural
+	if mean > contestGain*c.Linear && c.T > contestT {
 		c.Won++
+		c.Row = m.choice.Row + 1
+	}
+	if m.cfg.Neural == NeuralAlways || c.Row >= contestRow {
+		c.Member = MemberNeural
 		m.net, m.channels[chNet] = m.rival, m.channels[chRival]
 	}
 	m.rival = nil

@@ -67,7 +67,7 @@ func (x *Explanation) sentence() string {
 	case c.Member == MemberNeural:
 		fmt.Fprintf(&b, "A small neural network leads with the autoregression: on %d rows that neither had seen it found disturbances with surprise %.2f against %.2f (t = %.1f).", c.HeldBack, c.Neural, c.Linear, c.T)
 	default:
-		fmt.Fprintf(&b, "The autoregression leads: on %d rows that neither had seen a neural network found disturbances with surprise %.2f against its %.2f (t = %.1f; %.1f is asked for).", c.HeldBack, c.Neural, c.Linear, c.T, contestT)
+		fmt.Fprintf(&b, "The autoregression leads: on %d rows that neither had seen a neural network found disturbances with surprise %.2f against its %.2f (t = %.1f): not %d times in a row by %.0f %% more.", c.HeldBack, c.Neural, c.Linear, c.T, contestRow, 100*contestGain)
 	}
 	if x.Adopting {
 		b.WriteString(" Strangeness has lasted so long that it is being learned as the new normal.")

@@ -56,15 +56,13 @@ func (m *moments) autoregression(h int, judged []bool, ridge float64) (linear, e
 			}
 		}
 	}
-	s11 := mat.NewSymDense(lags*d, nil)
-	s11.CopySym(past)
-	x, err := solve(past, cross, ridge)
+	x, ridge, err := solve(past, cross, ridge)
 	if err != nil {
 		return linear{}, err
 	}
 	l := linear{in: lags * d, out: d, w: make([]float32, d*lags*d), bias: make([]float32, d), inv: make([]float32, d)}
-	var sx mat.Dense
-	sx.Mul(s11, x)
+	// S w = c - λ w, so that the error's variance S00 - 2 w'c + w'S w needs no
+	// more products.
 	for i := range d {
 		v, b := m.cov(h, 0, i, i), m.mean(h, i)
 		for a := range lags {
@@ -72,16 +70,22 @@ func (m *moments) autoregression(h int, judged []bool, ridge float64) (linear, e
 				r := a*d + j
 				w := x.At(r, i)
 				l.w[i*lags*d+r] = float32(w)
-				v += w * (sx.At(r, i) - 2*cross.At(r, i))
+				v -= w*cross.At(r, i) + ridge*w*w
 				b -= w * m.mean(h, j)
 			}
 		}
 		l.bias[i] = float32(b)
-		if judged[i] {
-			l.inv[i] = float32(1 / max(minSD, math.Sqrt(max(v, 0)/m.share(h, i))))
-		}
+		l.inv[i] = usual(v/m.share(h, i), judged[i])
 	}
 	return l, nil
+}
+
+// usual is one over the usual error of a variance, 0 for what is not judged.
+func usual(variance float64, judged bool) float32 {
+	if !judged {
+		return 0
+	}
+	return float32(1 / max(minSD, math.Sqrt(max(variance, 0))))
 }
 
 // graphical foretells each metric from the others now: T = (S00 + I)⁻¹,
@@ -89,25 +93,27 @@ func (m *moments) autoregression(h int, judged []bool, ridge float64) (linear, e
 func (m *moments) graphical(h int, judged []bool) (linear, error) {
 	d := m.d
 	s := m.present(h, judged)
-	s00 := mat.NewSymDense(d, nil)
-	s00.CopySym(s)
 	eye := mat.NewDense(d, d, nil)
 	for i := range d {
 		eye.Set(i, i, 1)
 	}
-	x, err := solve(s, eye, 1)
+	x, ridge, err := solve(s, eye, 1)
 	if err != nil {
 		return linear{}, err
 	}
+	// S T = I - λ T, so that T'S T has the diagonal T_ii - λ |T_i|².
 	l := linear{in: d, out: d, w: make([]float32, d*d), bias: make([]float32, d), inv: make([]float32, d)}
 	for i := range d {
+		t := x.At(i, i)
+		square, b := 0., 0.
 		for j := range d {
-			l.w[i*d+j] = float32(x.At(i, j) / x.At(i, i))
+			w := x.At(i, j)
+			l.w[i*d+j] = float32(w / t)
+			square += w * w
+			b += w / t * m.mean(h, j)
 		}
-	}
-	l.finish(m, h, s00, judged)
-	for i := range d {
-		l.inv[i] *= float32(math.Sqrt(m.share(h, i)))
+		l.bias[i] = float32(b)
+		l.inv[i] = usual((t-ridge*square)/(t*t)/m.share(h, i), judged[i])
 	}
 	return l, nil
 }
@@ -135,33 +141,17 @@ func (m *moments) principal(h int, judged []bool) (linear, bool) {
 	}
 	k = min(k+1, d)
 	l := linear{in: d, out: k, w: make([]float32, k*d), bias: make([]float32, k), inv: make([]float32, k)}
-	use := make([]bool, k)
 	for i := range k {
-		use[i] = true
+		b := 0.
 		for j := range d {
-			l.w[i*d+j] = float32(vec.At(j, d-1-i))
-		}
-	}
-	l.finish(m, h, s, use)
-	return l, true
-}
-
-// finish sets the bias and the scale of a map of the present row.
-func (l *linear) finish(m *moments, h int, s *mat.SymDense, judged []bool) {
-	for i := range l.out {
-		row := l.w[i*l.in : (i+1)*l.in]
-		v, b := 0., 0.
-		for a, wa := range row {
-			b += float64(wa) * m.mean(h, a)
-			for c, wc := range row {
-				v += float64(wa) * float64(wc) * s.At(a, c)
-			}
+			w := vec.At(j, d-1-i)
+			l.w[i*d+j] = float32(w)
+			b += w * m.mean(h, j)
 		}
 		l.bias[i] = float32(b)
-		if judged[i] {
-			l.inv[i] = float32(1 / max(minSD, math.Sqrt(max(v, 0))))
-		}
+		l.inv[i] = usual(vals[d-1-i], true)
 	}
+	return l, true
 }
 
 // foretell gives output j of the map for the rows before.

@@ -155,8 +155,8 @@ func (m *moments) most(h int) float64 { return m.top[h] }
 var errSingular = errors.New("the moments are not positive definite")
 
 // solve returns A⁻¹ B for a symmetric A, adding ridge to its diagonal and ten
-// times more as long as A is not positive definite.
-func solve(a *mat.SymDense, b *mat.Dense, ridge float64) (*mat.Dense, error) {
+// times more as long as A is not positive definite, and the ridge it took.
+func solve(a *mat.SymDense, b *mat.Dense, ridge float64) (*mat.Dense, float64, error) {
 	n := a.SymmetricDim()
 	added := 0.
 	for range 8 {
@@ -168,12 +168,12 @@ func solve(a *mat.SymDense, b *mat.Dense, ridge float64) (*mat.Dense, error) {
 		if chol.Factorize(a) {
 			var x mat.Dense
 			if err := chol.SolveTo(&x, b); err == nil || isCondition(err) {
-				return &x, nil
+				return &x, ridge, nil
 			}
 		}
 		ridge *= 10
 	}
-	return nil, errSingular
+	return nil, 0, errSingular
 }
 
 func isCondition(err error) bool {

@@ -192,7 +192,7 @@ func (t *tail) walk(c *codec) {
 
 func (x *Choice) walk(c *codec) {
 	c.text(&x.Member)
-	for _, n := range [...]*int{&x.Contests, &x.Won, &x.HeldBack, &x.Episodes} {
+	for _, n := range [...]*int{&x.Contests, &x.Won, &x.Row, &x.HeldBack, &x.Episodes} {
 		c.count(n, 1<<40)
 	}
 	c.f64(&x.Linear, &x.Neural, &x.T)
