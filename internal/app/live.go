@@ -101,6 +101,11 @@ func (l *live) Explain(id telemetry.SeriesID) (api.Explanation, bool) {
 		out.Sentence += " " + d.Sentence
 		out.Facts = append(out.Facts, api.Fact{Name: "load", Text: d.Sentence})
 	}
+	if found := l.pipe.Engine().List(func(s *telemetry.Series) bool { return s.ID == id }, 1); len(found) > 0 {
+		if j, judged := l.pipe.Joint(found[0].Series.Entity); judged {
+			out.Facts = append(out.Facts, api.Fact{Name: "together", Text: j.Sentence})
+		}
+	}
 	out.LastTime, _ = l.pipe.Engine().LastSeen(id)
 	if s, found := l.pipe.Engine().Series(id); found {
 		out.Facts = append(out.Facts, policyFacts(s.Policy)...)

@@ -261,6 +261,8 @@ func (m *model) fromAnomalies() {
 			}
 		case a.Kind == ops.AnomalySequence:
 			ev.kind, ev.a = kSeq, clip(a.Severity, 0, .97)
+		case a.Kind == ops.AnomalyJoint:
+			ev.kind, ev.a = kOther, .8*clip(a.Severity, 0, 1)
 		case a.Kind == ops.AnomalyNewTemplate:
 			ev.kind, ev.a = kLog, clip(a.Severity, 0, .95)
 			ev.text = a.Series

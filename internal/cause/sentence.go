@@ -135,6 +135,10 @@ func (ev *evidence) what(e telemetry.Entity) string {
 		return "another tool's alert: " + shorten(ev.text, 80)
 	case kCalls:
 		return fmt.Sprintf("%s calls a request to %s instead of %s", human(ev.x, ""), ev.meta.Peer.Name, human(ev.med, ""))
+	case kOther:
+		if ev.meta == nil && ev.text != "" {
+			return "its metrics do not fit together: " + ev.text
+		}
 	case kSeq:
 		return "the order of its log lines changed: " + ev.text
 	case kLog:

@@ -214,7 +214,7 @@ func (g *group) worthJudging(changed func(*ops.Anomaly) bool) bool {
 	seen := map[sign]bool{} // two quantiles of one latency are one sign
 	sum := 0.0
 	for _, r := range g.records {
-		if r.surprise < contextOnly || weakSilence(&r.a) {
+		if r.surprise < contextOnly || weakSilence(&r.a) || mild(&r.a) {
 			continue
 		}
 		if strong(&r.a) && !(r.a.Kind == ops.AnomalySequence && changed(&r.a)) {
@@ -225,6 +225,10 @@ func (g *group) worthJudging(changed func(*ops.Anomaly) bool) bool {
 	}
 	return len(seen) >= 2 && sum >= .3
 }
+
+// mild tells joint anomalies that rest on little: they accompany other signs,
+// but make no candidate of one.
+func mild(a *ops.Anomaly) bool { return a.Kind == ops.AnomalyJoint && a.Severity < .75 }
 
 // strong names the anomalies that may open an incident alone.
 func strong(a *ops.Anomaly) bool {

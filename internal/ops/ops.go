@@ -23,6 +23,7 @@ const (
 	AnomalyNewTemplate AnomalyKind = "new_template"
 	AnomalyLogRate     AnomalyKind = "log_rate"
 	AnomalySequence    AnomalyKind = "sequence" // the order of log lines within requests
+	AnomalyJoint       AnomalyKind = "joint"    // of all metrics of an entity together
 	AnomalyAlert       AnomalyKind = "alert"    // another tool's alert
 )
 

@@ -29,6 +29,7 @@ import (
 	"github.com/norn-aiops/norn/internal/cause"
 	"github.com/norn-aiops/norn/internal/detect"
 	"github.com/norn-aiops/norn/internal/detect/driver"
+	"github.com/norn-aiops/norn/internal/detect/joint"
 	"github.com/norn-aiops/norn/internal/graph"
 	"github.com/norn-aiops/norn/internal/incident"
 	"github.com/norn-aiops/norn/internal/logmine"
@@ -98,6 +99,8 @@ type Pipeline struct {
 	order    *sequence.Model // of log lines within requests
 	drivers  *driver.Book
 	driven   int64 // Unix ms of the last reading of drivers; of the goroutine that ticks
+	joint    *joint.Fleet
+	jointly  int64 // Unix ms of the last joint rows; of the goroutine that ticks
 	engine   *detect.Engine
 	graph    *graph.Graph
 	corr     *incident.Correlator
@@ -139,7 +142,7 @@ func New(cfg Config, log *slog.Logger, reg prometheus.Registerer) (*Pipeline, er
 		logs: logs, derive: normalize.NewDeriver(),
 		topo: topology.New(cfg.Topology), miner: logmine.New(cfg.Logmine),
 		engine: detect.New(cfg.Detect), graph: graph.New(expiry), corr: incident.New(cfg.Incident),
-		queue: anomalyQueue{max: cfg.MaxQueue}, drivers: driver.New(driver.Config{}),
+		queue: anomalyQueue{max: cfg.MaxQueue}, drivers: driver.New(driver.Config{}), joint: joint.NewFleet(joint.FleetConfig{}),
 		started: time.Now(),
 	}
 	if err := p.wishes.init(cfg.Rules); err != nil {
@@ -246,7 +249,7 @@ func (p *Pipeline) Tick(ctx context.Context, now int64) error {
 		return err
 	}
 	quiet := p.quiet.Load()
-	for _, a := range slices.Concat(p.engine.Tick(now), p.miner.Tick(now), p.order.Tick(now), p.drive(now, p.graph.AsOf(now))) {
+	for _, a := range slices.Concat(p.engine.Tick(now), p.miner.Tick(now), p.order.Tick(now), p.together(now, p.graph.AsOf(now))) {
 		if !quiet {
 			p.queue.push(a)
 		}

@@ -25,6 +25,7 @@ const (
 	blobLogmine = "logmine"
 	blobOrder   = "log_sequence"
 	blobDrivers = "drivers"
+	blobJoint   = "joint"
 	blobClock   = "clock"
 )
 
@@ -54,6 +55,9 @@ func (p *Pipeline) save(ctx context.Context) error {
 		return err
 	}
 	if err := p.saveBlob(ctx, blobDrivers, p.drivers.Snapshot); err != nil {
+		return err
+	}
+	if err := p.saveBlob(ctx, blobJoint, p.joint.Snapshot); err != nil {
 		return err
 	}
 	if err := p.saveMuted(ctx); err != nil {
@@ -107,6 +111,7 @@ func (p *Pipeline) restore(ctx context.Context, now int64) error {
 	p.loadBlob(ctx, blobLogmine, p.miner.Restore)
 	p.loadBlob(ctx, blobOrder, p.order.Restore)
 	p.loadBlob(ctx, blobDrivers, p.drivers.Restore)
+	p.loadBlob(ctx, blobJoint, p.joint.Restore)
 	restored := p.loadBlob(ctx, blobDetect, p.engine.Restore)
 	p.dropUnwatched()
 	return p.catchUp(ctx, restored, now)

@@ -180,8 +180,8 @@ func (j *judges) minute(all []*service, t int64, counts bool) {
 				raised = append(raised, *a)
 			}
 		}
-		groups = append(groups, driver.Group{Targets: []driver.Reading{{Series: s.cpu, V: cpu}, {Series: s.latency, V: lat}},
-			Candidates: []driver.Reading{{Series: s.rate, V: rate}}})
+		groups = append(groups, driver.Group{Targets: []driver.Reading{{Series: s.cpu, V: cpu, T: t}, {Series: s.latency, V: lat, T: t}},
+			Candidates: []driver.Reading{{Series: s.rate, V: rate, T: t}}})
 	}
 	dear := j.book.Step(t, groups)
 	for i := range raised {

@@ -58,10 +58,12 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// Reading is the value of a series now.
+// Reading is the newest value of a series. A target whose T has not moved on
+// since the last step is left out: it says nothing new.
 type Reading struct {
 	Series *telemetry.Series
 	V      float64
+	T      int64 // Unix ms of the value
 }
 
 // Group is what was read of one entity: its targets, and the candidates for
@@ -96,7 +98,7 @@ type target struct {
 
 	habit  habit
 	x, y   float64 // at the last step
-	t      int64   // Unix ms of the last step
+	t      int64   // Unix ms of the last value
 	dear   int     // steps in a row
 	since  int64   // of the first of them
 	active *ops.Anomaly
@@ -146,8 +148,10 @@ func (b *Book) step(now int64, r Reading, candidates []Reading) *ops.Anomaly {
 		t = &target{Best: -1}
 		b.targets[r.Series.ID] = t
 	}
-	t.Meta = r.Series
-	t.y, t.t = r.V, now
+	if t.Meta = r.Series; r.T <= t.t {
+		return nil
+	}
+	t.y, t.t = r.V, r.T
 	before := t.Best
 	a := t.judge(&b.cfg, now, candidates)
 	t.learn(&b.cfg, now, candidates)

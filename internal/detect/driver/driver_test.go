@@ -46,8 +46,8 @@ func (w *world) run(n int, cost, surge float64) {
 }
 
 func (w *world) read(rate, cpu float64) {
-	w.raised = append(w.raised, w.b.Step(w.t, []Group{{Targets: []Reading{{w.cpu, cpu}},
-		Candidates: []Reading{{w.weather, 50 + 20*w.rng.NormFloat64()}, {w.rate, rate}}}})...)
+	w.raised = append(w.raised, w.b.Step(w.t, []Group{{Targets: []Reading{{w.cpu, cpu, w.t}},
+		Candidates: []Reading{{w.weather, 50 + 20*w.rng.NormFloat64(), w.t}, {w.rate, rate, w.t}}}})...)
 }
 
 func (w *world) high(observed float64) *ops.Anomaly {
@@ -163,8 +163,8 @@ func TestAnyNumbersGiveFiniteAnswers(t *testing.T) {
 			if rng.IntN(3) > 0 {
 				v = 100 * rng.Float64()
 			}
-			g.Targets = append(g.Targets, Reading{series(uint64(10+k), "t", telemetry.SignalLatency, "s"), v})
-			g.Candidates = append(g.Candidates, Reading{series(uint64(30+k), "c", telemetry.SignalTraffic, "{request}/s"), odd[rng.IntN(len(odd))] + 50*rng.Float64()})
+			g.Targets = append(g.Targets, Reading{series(uint64(10+k), "t", telemetry.SignalLatency, "s"), v, int64(i + 1)})
+			g.Candidates = append(g.Candidates, Reading{series(uint64(30+k), "c", telemetry.SignalTraffic, "{request}/s"), odd[rng.IntN(len(odd))] + 50*rng.Float64(), int64(i + 1)})
 		}
 		for _, a := range b.Step(int64(i)*60_000, []Group{g}) {
 			for _, v := range []float64{a.Observed, a.Expected, a.Low, a.High, a.Score, a.P, a.Severity} {

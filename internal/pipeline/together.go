@@ -7,6 +7,7 @@ import (
 
 	"github.com/norn-aiops/norn/internal/detect"
 	"github.com/norn-aiops/norn/internal/detect/driver"
+	"github.com/norn-aiops/norn/internal/detect/joint"
 	"github.com/norn-aiops/norn/internal/graph"
 	"github.com/norn-aiops/norn/internal/ops"
 	"github.com/norn-aiops/norn/internal/telemetry"
@@ -17,23 +18,35 @@ const (
 	driverFresh = 3 * 60_000 // ms; older values say nothing of now
 	maxOwn      = 4          // candidates of the entity itself
 	maxCallers  = 2          // and request rates of its callers
+	jointEvery  = 30_000     // ms between two rows of an entity's metrics
+	trainSteps  = 20         // of networks, a tick: some milliseconds
 )
 
 // Driver says what drives a series, if anything is known to.
 func (p *Pipeline) Driver(id telemetry.SeriesID) (driver.Driver, bool) { return p.drivers.Of(id) }
 
+// Joint says how an entity's metrics are judged together, if they are.
+func (p *Pipeline) Joint(e telemetry.Entity) (joint.Explanation, bool) { return p.joint.Explain(e) }
+
 // DriverStats counts what is known of drivers.
 func (p *Pipeline) DriverStats() driver.Stats { return p.drivers.Stats() }
 
-// drive reads targets and candidates now and then, and returns the anomalies of
-// targets that are dear for their load.
-func (p *Pipeline) drive(now int64, view *graph.View) []ops.Anomaly {
+// together judges what no series shows alone: targets given their drivers, and
+// all metrics of an entity jointly. It reads last values, at intervals, and
+// trains networks a little at a time.
+func (p *Pipeline) together(now int64, view *graph.View) []ops.Anomaly {
+	p.joint.Train(trainSteps)
 	if now-p.driven < driverEvery {
 		return nil
 	}
 	p.driven = now
-	infos := p.engine.List(func(s *telemetry.Series) bool { return isTarget(s) || isCandidate(s) }, 0)
-	return p.drivers.Step(now, driverGroups(infos, view, now))
+	infos := p.engine.List(func(s *telemetry.Series) bool { return isTarget(s) || isCandidate(s) || isColumn(s) }, 0)
+	out := p.drivers.Step(now, driverGroups(infos, view, now))
+	if now-p.jointly >= jointEvery {
+		p.jointly = now
+		out = append(out, p.joint.Step(now, jointRows(infos, now))...)
+	}
+	return out
 }
 
 func isTarget(s *telemetry.Series) bool {
@@ -60,6 +73,42 @@ func isCandidate(s *telemetry.Series) bool {
 	return false
 }
 
+// isColumn tells the series that are judged together with the others of their
+// entity: all of its own but those of single operations, edges and log
+// templates, of which there are many that are mostly 0.
+func isColumn(s *telemetry.Series) bool {
+	return s.Peer.IsZero() && s.Signal != telemetry.SignalUp && !strings.HasPrefix(s.Name, "norn_operation_") && s.Labels.Get("template") == ""
+}
+
+// jointRows gathers the values of each entity's columns, in a fixed order: the
+// signals first that say most of its health.
+func jointRows(infos []detect.SeriesInfo, now int64) []joint.Row {
+	by := map[telemetry.Entity][]*detect.SeriesInfo{}
+	for i := range infos {
+		if in := &infos[i]; isColumn(in.Series) && now-in.T <= driverFresh {
+			by[in.Series.Entity] = append(by[in.Series.Entity], in)
+		}
+	}
+	out := make([]joint.Row, 0, len(by))
+	for e, list := range by {
+		slices.SortFunc(list, func(a, b *detect.SeriesInfo) int {
+			return cmp.Or(cmp.Compare(columnRank(a.Series), columnRank(b.Series)), cmp.Compare(a.Series.ID, b.Series.ID))
+		})
+		r := joint.Row{Entity: e}
+		for _, in := range list {
+			r.Series, r.V, r.T = append(r.Series, in.Series), append(r.V, in.V), append(r.T, in.T)
+		}
+		out = append(out, r)
+	}
+	slices.SortFunc(out, func(a, b joint.Row) int { return cmp.Compare(a.Entity.String(), b.Entity.String()) })
+	return out
+}
+
+func columnRank(s *telemetry.Series) int {
+	return slices.Index([]telemetry.Signal{telemetry.SignalOther, telemetry.SignalLogs, telemetry.SignalNetwork, telemetry.SignalSaturation,
+		telemetry.SignalErrors, telemetry.SignalLatency, telemetry.SignalTraffic}, s.Signal) * -1
+}
+
 // driverGroups gathers, per entity, its targets and the candidates.
 func driverGroups(infos []detect.SeriesInfo, view *graph.View, now int64) []driver.Group {
 	targets, own := map[telemetry.Entity][]driver.Reading{}, map[telemetry.Entity][]driver.Reading{}
@@ -68,7 +117,7 @@ func driverGroups(infos []detect.SeriesInfo, view *graph.View, now int64) []driv
 		if now-in.T > driverFresh {
 			continue
 		}
-		r := driver.Reading{Series: in.Series, V: in.V}
+		r := driver.Reading{Series: in.Series, V: in.V, T: in.T}
 		if isCandidate(in.Series) {
 			own[in.Series.Entity] = append(own[in.Series.Entity], r)
 		}
