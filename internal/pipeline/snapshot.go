@@ -45,20 +45,10 @@ func (p *Pipeline) Save(ctx context.Context) error {
 
 func (p *Pipeline) save(ctx context.Context) error {
 	at := p.clock.Load()
-	if err := p.saveBlob(ctx, blobDetect, p.engine.Snapshot); err != nil {
-		return err
-	}
-	if err := p.saveBlob(ctx, blobLogmine, p.miner.Snapshot); err != nil {
-		return err
-	}
-	if err := p.saveBlob(ctx, blobOrder, p.order.Snapshot); err != nil {
-		return err
-	}
-	if err := p.saveBlob(ctx, blobDrivers, p.drivers.Snapshot); err != nil {
-		return err
-	}
-	if err := p.saveBlob(ctx, blobJoint, p.joint.Snapshot); err != nil {
-		return err
+	for _, m := range p.models() {
+		if err := p.saveBlob(ctx, m.key, m.save); err != nil {
+			return err
+		}
 	}
 	if err := p.saveMuted(ctx); err != nil {
 		return fmt.Errorf("cannot store the muted anomalies: %w", err)
@@ -71,6 +61,23 @@ func (p *Pipeline) save(ctx context.Context) error {
 		return fmt.Errorf("cannot store the time of the snapshot: %w", err)
 	}
 	return nil
+}
+
+// model is what learns and is kept over a restart.
+type model struct {
+	key  string
+	save func(io.Writer) error
+	load func(io.Reader) error
+}
+
+func (p *Pipeline) models() []model {
+	return []model{
+		{blobLogmine, p.miner.Snapshot, p.miner.Restore},
+		{blobOrder, p.order.Snapshot, p.order.Restore},
+		{blobDrivers, p.drivers.Snapshot, p.drivers.Restore},
+		{blobJoint, p.joint.Snapshot, p.joint.Restore},
+		{blobDetect, p.engine.Snapshot, p.engine.Restore},
+	}
 }
 
 func (p *Pipeline) saveBlob(ctx context.Context, key string, write func(io.Writer) error) error {
@@ -108,11 +115,11 @@ func (p *Pipeline) restore(ctx context.Context, now int64) error {
 		return err
 	}
 	p.loadMuted(ctx)
-	p.loadBlob(ctx, blobLogmine, p.miner.Restore)
-	p.loadBlob(ctx, blobOrder, p.order.Restore)
-	p.loadBlob(ctx, blobDrivers, p.drivers.Restore)
-	p.loadBlob(ctx, blobJoint, p.joint.Restore)
-	restored := p.loadBlob(ctx, blobDetect, p.engine.Restore)
+	restored := false
+	for _, m := range p.models() {
+		ok := p.loadBlob(ctx, m.key, m.load)
+		restored = restored || ok && m.key == blobDetect
+	}
 	p.dropUnwatched()
 	return p.catchUp(ctx, restored, now)
 }
