@@ -63,15 +63,15 @@ func (p *Pipeline) save(ctx context.Context) error {
 	return nil
 }
 
-// model is what learns and is kept over a restart.
-type model struct {
+// kept is what learns and survives a restart.
+type kept struct {
 	key  string
 	save func(io.Writer) error
 	load func(io.Reader) error
 }
 
-func (p *Pipeline) models() []model {
-	return []model{
+func (p *Pipeline) models() []kept {
+	return []kept{
 		{blobLogmine, p.miner.Snapshot, p.miner.Restore},
 		{blobOrder, p.order.Snapshot, p.order.Restore},
 		{blobDrivers, p.drivers.Snapshot, p.drivers.Restore},
