@@ -78,14 +78,16 @@ func (m *Model) judge() Verdict {
 	if n == 0 {
 		return Verdict{P: 1, Trust: 1}
 	}
-	m.channels[chRegress].push(q)
+	if m.cold == 0 {
+		m.channels[chRegress].push(q)
+	}
 	m.channels[chAxes].push(m.axes.meanSquare(m.r))
 	m.channels[chGraph].push(m.graph.meanSquare(m.r))
 	m.channels[chSpike].pushOnce(m.spike())
-	if m.net != nil {
+	if m.net != nil && m.cold == 0 {
 		m.channels[chNet].push(m.net.meanSquare(m.r, m.lag, m.there, m.work))
 	}
-	if m.rival != nil && m.rival.trained {
+	if m.rival != nil && m.rival.trained && m.cold == 0 {
 		m.channels[chRival].push(m.rival.meanSquare(m.r, m.lag, m.there, m.work))
 	}
 	m.guard()
@@ -144,7 +146,10 @@ func (m *Model) errors() (q float32, n int) {
 		m.e[j] = 0
 		part := float32(0)
 		if m.there[j] && m.judged[j] {
-			e := clip((m.r[j] - m.regress.foretell(j, m.lag)) * m.regress.inv[j])
+			e := float32(0)
+			if m.cold == 0 {
+				e = clip((m.r[j] - m.regress.foretell(j, m.lag)) * m.regress.inv[j])
+			}
 			m.e[j] = e
 			q += e * e
 			n++

@@ -95,6 +95,7 @@ const (
 	levelRows      = 500.
 	refitDays      = .5
 	refitRows      = 200.
+	gap            = 4.     // intervals without a row that break the past
 	firstFit       = 128    // rows
 	tailsOften     = 2048   // rows up to which tails are renewed between refits
 	tailKeep       = 30_000 // weight of the scores that a tail remembers, at most
@@ -137,6 +138,7 @@ type Model struct {
 	every    float64
 	last     int64
 	nextFit  int64
+	cold     int   // rows for which the past is across a gap
 	open     int64 // rows before this one all teach
 	born     int64 // row at which the columns last changed
 	fitted   bool
@@ -237,10 +239,15 @@ func (m *Model) Observe(t int64, x []float64) (v Verdict, ok bool) {
 	return v, true
 }
 
-// clock follows the pace of the rows. A long gap says nothing of it.
+// clock follows the pace of the rows. A long gap says nothing of it; after one,
+// the rows before are no past to foretell from.
 func (m *Model) clock(t int64) {
+	m.cold = max(0, m.cold-1)
 	if m.rows > 0 {
 		dt := float64(t) - float64(m.last)
+		if m.rows > young && dt > gap*m.every {
+			m.cold = lags
+		}
 		if m.rows == 1 {
 			m.every = dt
 		} else {

@@ -435,6 +435,27 @@ func TestColumnsComeAndGo(t *testing.T) {
 	}
 }
 
+// After an outage of the collector the metrics stand elsewhere on their daily
+// wave. That is no anomaly.
+func TestAGapIsNoAnomaly(t *testing.T) {
+	m, w := New(Config{Columns: worldNames()}), newWorld(18)
+	w.teach(m, 5*1440)
+	high := 0
+	for gap := range 40 {
+		for range 60 * (1 + gap%5) {
+			w.next()
+		}
+		for range 30 {
+			if v, _ := m.Observe(w.next()); v.Score > 4 {
+				high++
+			}
+		}
+	}
+	if high > 6 {
+		t.Errorf("%d of 1200 rows after gaps score above 4", high)
+	}
+}
+
 func TestAModelSaysWhatItDoes(t *testing.T) {
 	cfg := members()["all"]
 	m, w := New(cfg), newWorld(15)

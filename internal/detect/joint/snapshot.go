@@ -88,6 +88,7 @@ func (m *Model) walk(c *codec) {
 	c.i64(&m.nextFit)
 	c.i64(&m.open)
 	c.i64(&m.born)
+	c.count(&m.cold, lags)
 	c.f64(&m.every, &m.doubted)
 	c.flag(&m.fitted)
 	c.flag(&m.adopting)
