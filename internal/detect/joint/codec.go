@@ -125,17 +125,6 @@ func (c *codec) f32s(v []float32) {
 	}
 }
 
-func (c *codec) u16s(v []uint16) {
-	b := c.next(2 * len(v))
-	for i := range len(b) / 2 {
-		if c.read {
-			v[i] = binary.LittleEndian.Uint16(b[2*i:])
-		} else {
-			binary.LittleEndian.PutUint16(b[2*i:], v[i])
-		}
-	}
-}
-
 func (c *codec) i16s(v []int16) {
 	b := c.next(2 * len(v))
 	for i := range len(b) / 2 {

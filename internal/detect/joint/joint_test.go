@@ -357,6 +357,44 @@ func TestASnapshotChangesNothing(t *testing.T) {
 	}
 }
 
+// Settings may change over a restart: what is not asked for any more is dropped,
+// what is new begins empty, and the rest goes on.
+func TestSettingsMayChangeOverARestart(t *testing.T) {
+	all, w := New(members()["all"]), newWorld(19)
+	for range 1500 {
+		at, x := w.next()
+		follow(t, all, at, x)
+	}
+	var b bytes.Buffer
+	if err := all.Snapshot(&b); err != nil {
+		t.Fatal(err)
+	}
+	plain, err := Restore(Config{}, &b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if plain.Bytes() > all.Bytes()/2 || plain.TrainingDue() || plain.Explain().Choice.Contests != 0 {
+		t.Errorf("%d bytes of %d are left, training due %t", plain.Bytes(), all.Bytes(), plain.TrainingDue())
+	}
+	b.Reset()
+	if err := plain.Snapshot(&b); err != nil {
+		t.Fatal(err)
+	}
+	again, err := Restore(members()["all"], &b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 1500 {
+		at, x := w.next()
+		if v := follow(t, again, at, x); !v.Ready {
+			t.Fatal("it has to learn anew")
+		}
+	}
+	if x := again.Explain(); x.Choice.Contests == 0 || !x.Members[3].Ready {
+		t.Errorf("the network and the trees did not begin: %+v", x)
+	}
+}
+
 func TestADamagedSnapshotIsRefused(t *testing.T) {
 	m, w := New(members()["all"]), newWorld(13)
 	w.teach(m, 700)

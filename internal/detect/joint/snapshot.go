@@ -34,8 +34,9 @@ func (m *Model) Snapshot(w io.Writer) error {
 	return nil
 }
 
-// Restore reads a model from a snapshot. The snapshot brings its columns and
-// whether it has trees and a network; the other settings come from cfg.
+// Restore reads a model from a snapshot, which brings its columns. Trees, a
+// network and its memory that cfg does not ask for any more are dropped; where
+// cfg asks for them anew, they begin empty.
 func Restore(cfg Config, r io.Reader) (*Model, error) {
 	b, err := io.ReadAll(io.LimitReader(r, maxSnapshot))
 	if err != nil {
@@ -56,7 +57,26 @@ func Restore(cfg Config, r io.Reader) (*Model, error) {
 	if c.err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrSnapshot, c.err)
 	}
+	m.suit()
 	return m, nil
+}
+
+// suit makes the members what the settings ask for.
+func (m *Model) suit() {
+	d := len(m.cols)
+	switch {
+	case !m.cfg.Forest:
+		m.forest = nil
+	case m.forest == nil:
+		m.forest = newForest(d, m.cfg.Seed)
+	}
+	switch {
+	case m.cfg.Neural == NeuralOff:
+		m.net, m.rival, m.past = nil, nil, nil
+		m.choice = Choice{Member: MemberLinear}
+	case m.past == nil && d > 0:
+		m.past = newHistory(d, m.cfg.HistoryRows, m.cfg.Seed)
+	}
 }
 
 // walk carries the state both ways.
