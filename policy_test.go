@@ -50,9 +50,10 @@ func layers() map[string]entry {
 		"internal/ops":       in(words, "internal/telemetry"),
 		"internal/telemetry": in(words),
 
-		"internal/graph": in(kernels),
-		"internal/stats": in(kernels),
-		"internal/store": in(kernels, "internal/graph"), // contracts only
+		"internal/graph":     in(kernels),
+		"internal/stats":     in(kernels),
+		"internal/stats/fdr": in(kernels),
+		"internal/store":     in(kernels, "internal/graph"), // contracts only
 
 		"internal/cause":            in(stages),
 		"internal/detect":           in(stages, "internal/detect/choice"),
