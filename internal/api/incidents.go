@@ -104,6 +104,21 @@ func (s *Server) listIncidents(ctx context.Context, in *listIncidentsInput) (*bo
 	return ok(IncidentList{Incidents: out[:min(len(out), in.Limit)]}), nil
 }
 
+type suppressedInput struct {
+	Limit int `query:"limit" minimum:"1" maximum:"1000" default:"100"`
+}
+
+// SuppressedList is what the budget of false pages holds back, newest first.
+type SuppressedList struct {
+	Budget     ops.Budget       `json:"budget"`
+	Suppressed []ops.Suppressed `json:"suppressed" nullable:"false"`
+}
+
+func (s *Server) listSuppressed(_ context.Context, in *suppressedInput) (*body[SuppressedList], error) {
+	list, budget := s.live.Suppressed()
+	return ok(SuppressedList{Budget: budget, Suppressed: nonNil(list[:min(len(list), in.Limit)])}), nil
+}
+
 // compareRank puts what needs a person first: open before closed, not yet
 // acknowledged before acknowledged at equal worth, then by impact times
 // confidence, then the newer.

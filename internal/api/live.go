@@ -46,6 +46,9 @@ type Estate interface {
 	Services() []ServiceState
 	// GraphAt gives the dependency graph as it was at t.
 	GraphAt(t int64) *graph.View
+	// Suppressed lists the incident candidates that the budget of false pages
+	// holds back, newest first, and the state of the budget.
+	Suppressed() ([]ops.Suppressed, ops.Budget)
 	// Subscribe streams changes until ctx ends, then closes the channel. The
 	// channel is bounded: for a reader that is too slow events are dropped
 	// and counted in Stats.EventsDropped; the reader is not told otherwise,

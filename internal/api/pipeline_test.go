@@ -162,6 +162,11 @@ func (p *samplePipeline) Services() []api.ServiceState {
 
 func (p *samplePipeline) GraphAt(t int64) *graph.View { return p.graph.AsOf(t) }
 
+func (p *samplePipeline) Suppressed() ([]ops.Suppressed, ops.Budget) {
+	return []ops.Suppressed{{ID: "held-2", Title: "search: slow", Why: "chance", P: .4, Level: .3, First: 2}, {ID: "held-1", First: 1}},
+		ops.Budget{PagesPerWeek: 3, Spent: .5, Level: .25, Suppressed: 2}
+}
+
 func (p *samplePipeline) Subscribe(ctx context.Context) <-chan api.Event {
 	ch := make(chan api.Event, 16)
 	p.mu.Lock()

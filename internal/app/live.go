@@ -197,6 +197,9 @@ func (l *live) Templates(e telemetry.Entity) []api.Template {
 // GraphAt gives the dependency graph as it was at t.
 func (l *live) GraphAt(t int64) *graph.View { return l.pipe.GraphAt(t) }
 
+// Suppressed lists what the budget of false pages holds back.
+func (l *live) Suppressed() ([]ops.Suppressed, ops.Budget) { return l.pipe.Suppressed() }
+
 // Subscribe translates the pipeline's events.
 func (l *live) Subscribe(ctx context.Context) <-chan api.Event {
 	in := l.pipe.Subscribe(ctx)

@@ -15,6 +15,15 @@ import (
 // detectHold is how long a calm point may wait for detection.
 const detectHold = time.Minute
 
+// alertBudget turns the budget's words into the correlator's own.
+func alertBudget(b config.Budget) incident.BudgetConfig {
+	out := incident.BudgetConfig{PagesPerWeek: b.FalsePagesPerWeek, PerService: b.Per == "service"}
+	if out.PagesPerWeek == 0 {
+		out.PagesPerWeek = -1
+	}
+	return out
+}
+
 // stageConfig turns the configuration file's words into the stages' own.
 func stageConfig(c config.Config) pipeline.Config {
 	logs := normalize.DefaultLogConfig()
@@ -26,7 +35,7 @@ func stageConfig(c config.Config) pipeline.Config {
 		Topology:    topology.Config{Window: window, Lag: time.Duration(c.Topology.Lag)},
 		Logmine:     logmine.Config{Window: window},
 		Detect:      detect.Config{MaxSeries: c.Detect.MaxSeries, Full: fullSeries(c.Detect.FullSeries), Sensitivity: c.Detect.Sensitivity, Hold: detectHold.Milliseconds()},
-		Incident:    incident.Config{Quiet: time.Duration(c.Incident.QuietPeriod).Milliseconds(), MaxGroups: c.Incident.MaxOpen},
+		Incident:    incident.Config{Quiet: time.Duration(c.Incident.QuietPeriod).Milliseconds(), MaxGroups: c.Incident.MaxOpen, Budget: alertBudget(c.Alerts.Budget)},
 		Rules:       c.Detect.Config,
 		GraphExpiry: time.Duration(c.Topology.Expiry),
 	}

@@ -67,7 +67,7 @@ func envOr(name, def string) string {
 
 func incidentsCommand(a *asker) *cobra.Command {
 	c := &cobra.Command{Use: "incidents", Aliases: []string{"incident", "inc"}, Short: "List, show, explain and work on incidents"}
-	c.AddCommand(listIncidents(a), showIncident(a), explainIncident(a),
+	c.AddCommand(listIncidents(a), listSuppressed(a), showIncident(a), explainIncident(a),
 		actOnIncident(a, "acknowledge", "Say that somebody works on it"),
 		actOnIncident(a, "resolve", "Close an incident by hand"),
 		actOnIncident(a, "comment", "Add a comment to the timeline"))
@@ -100,6 +100,28 @@ func listIncidents(a *asker) *cobra.Command {
 	c.Flags().StringSliceVar(&states, "state", nil, "only these states: open, acknowledged, mitigating, resolved, muted")
 	c.Flags().IntVar(&limit, "limit", 50, "at most this many")
 	c.Flags().BoolVar(&exitCode, "exit-code", false, "exit with 5 when any incident is listed")
+	return c
+}
+
+func listSuppressed(a *asker) *cobra.Command {
+	var limit int
+	c := &cobra.Command{
+		Use: "suppressed", Short: "List what the budget of false pages holds back, and why", Args: cobra.NoArgs,
+		Long: `Lists the candidates that did not become incidents because their evidence may
+well be chance and the budget of false pages (alerts.budget in the configuration)
+does not allow them, newest first. They open when their evidence grows.
+
+JSON: budget{false_pages_per_week, spent, level, ...}, suppressed[]{title, why, p_value, level, ...}.`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			var got api.SuppressedList
+			q := url.Values{"limit": {strconv.Itoa(limit)}}
+			if err := a.client().get(cmd.Context(), "/api/v1/suppressed", q, &got); err != nil {
+				return err
+			}
+			return a.print(cmd.OutOrStdout(), got, func(w io.Writer) { suppressedPage(w, &got) })
+		},
+	}
+	c.Flags().IntVar(&limit, "limit", 50, "at most this many")
 	return c
 }
 

@@ -37,6 +37,28 @@ func incidentTable(w io.Writer, list []api.Summary) {
 	}
 }
 
+func suppressedPage(w io.Writer, got *api.SuppressedList) {
+	b := &got.Budget
+	switch {
+	case b.PagesPerWeek == 0:
+		fmt.Fprintln(w, "There is no budget: nothing is held back.")
+		return
+	case b.PerService:
+		fmt.Fprintf(w, "Budget: %g false pages a week for each service; %d candidates held back since start.\n", b.PagesPerWeek, b.Suppressed)
+	default:
+		fmt.Fprintf(w, "Budget: %g false pages a week, %.2f of them used; the next candidate may have p = %.2g; %d candidates held back since start.\n",
+			b.PagesPerWeek, b.Spent, b.Level, b.Suppressed)
+	}
+	for i := range got.Suppressed {
+		s := &got.Suppressed[i]
+		state := "may still open"
+		if s.Ended != 0 {
+			state = "came to nothing at " + clock(s.Ended)
+		}
+		fmt.Fprintf(w, "\n%s, since %s, %s\n  %s\n", s.Title, clock(s.Onset), state, s.Why)
+	}
+}
+
 func incidentPage(w io.Writer, in *ops.Incident) {
 	fmt.Fprintf(w, "%s\n\n%s\n\n", in.Title, in.Sentence)
 	fmt.Fprintf(w, "id\t%s\n", in.ID)

@@ -36,6 +36,7 @@ type Config struct {
 	Topology  Topology  `yaml:"topology"`
 	Detect    Detect    `yaml:"detection"`
 	Incident  Incident  `yaml:"incident"`
+	Alerts    Alerts    `yaml:"alerts"`
 	Log       Log       `yaml:"log"`
 }
 
@@ -196,6 +197,17 @@ type Incident struct {
 	MaxOpen     int      `yaml:"max_open"`
 }
 
+// Alerts says what may call a person.
+type Alerts struct {
+	Budget Budget `yaml:"budget"`
+}
+
+// Budget is how many false pages are allowed.
+type Budget struct {
+	FalsePagesPerWeek float64 `yaml:"false_pages_per_week"` // expected at most; 0 holds nothing back
+	Per               string  `yaml:"per"`                  // fleet or service
+}
+
 // Log is Norn's own log.
 type Log struct {
 	Level  string `yaml:"level"`
@@ -229,6 +241,7 @@ func Default() Config {
 		Detect: Detect{MaxSeries: 1_000_000, FullSeries: 10_000, Sensitivity: 0.05,
 			Config: rules.Config{Rules: []rules.Rule{}, Mutes: []rules.Mute{}, CustomMetrics: []rules.CustomMetric{}}},
 		Incident: Incident{QuietPeriod: d(2 * time.Minute), MaxOpen: 200},
+		Alerts:   Alerts{Budget: Budget{FalsePagesPerWeek: 3, Per: "fleet"}},
 		Log:      Log{Level: "info", Format: "text"},
 	}
 }

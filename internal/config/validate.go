@@ -135,6 +135,11 @@ func (c *Config) checkStages(bad report) {
 	if c.Incident.MaxOpen <= 0 {
 		bad("incident.max_open", "must be above 0")
 	}
+	if b := c.Alerts.Budget; !(b.FalsePagesPerWeek >= 0 && b.FalsePagesPerWeek <= 10_000) {
+		bad("alerts.budget.false_pages_per_week", "must be between 0 and 10000")
+	} else if b.Per != "fleet" && b.Per != "service" {
+		bad("alerts.budget.per", "%q is not one of fleet, service", b.Per)
+	}
 	switch c.Log.Level {
 	case "debug", "info", "warn", "error":
 	default:

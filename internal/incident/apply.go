@@ -13,7 +13,8 @@ import (
 // Apply takes the judgement of a candidate and returns the incidents that
 // changed and must be stored and published: opened, updated, reopened, merged.
 // An unknown id changes nothing. A candidate without a cause stays invisible
-// unless it is severe.
+// unless it is severe; one whose evidence may well be chance, when the budget
+// of false pages does not allow it.
 func (c *Correlator) Apply(now int64, id string, j ops.Judgement) []ops.Incident {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -36,7 +37,11 @@ func (c *Correlator) Apply(now int64, id string, j ops.Judgement) []ops.Incident
 		if back := c.returned(g, roots, now); back != nil {
 			return c.reopen(now, back, g, j)
 		}
+		if !c.affordable(now, g, j) {
+			return nil
+		}
 		c.open(now, g)
+		c.stats.Opened++
 	} else if into := c.twin(g, roots); into != nil {
 		if g.before(into) {
 			g, into = into, g

@@ -47,6 +47,7 @@ type Config struct {
 	MaxPending     int     // anomalies between two ticks [50,000]
 	MaxSeries      int     // series whose habits are remembered [200,000]
 	MaxJudged      int     // candidates given out per tick [12]
+	Budget         BudgetConfig
 }
 
 func (c Config) withDefaults() Config {
@@ -83,16 +84,18 @@ func (c Config) withDefaults() Config {
 
 // Stats counts what became of everything that came in.
 type Stats struct {
-	Received int `json:"received"` // calls of Anomaly
-	Flaps    int `json:"flaps"`    // folded into an earlier one of the same series
-	Joined   int `json:"joined"`   // put into an existing group
-	Founded  int `json:"founded"`  // began a group
-	Context  int `json:"context"`  // of chronic series with no group to join
-	Late     int `json:"late"`     // belonged to an incident that had ended
-	Overflow int `json:"overflow"` // did not fit into a bounded table
-	Groups   int `json:"groups"`
-	Open     int `json:"open"`
-	Pending  int `json:"pending"`
+	Received   int `json:"received"` // calls of Anomaly
+	Flaps      int `json:"flaps"`    // folded into an earlier one of the same series
+	Joined     int `json:"joined"`   // put into an existing group
+	Founded    int `json:"founded"`  // began a group
+	Context    int `json:"context"`  // of chronic series with no group to join
+	Late       int `json:"late"`     // belonged to an incident that had ended
+	Overflow   int `json:"overflow"` // did not fit into a bounded table
+	Groups     int `json:"groups"`
+	Open       int `json:"open"`
+	Pending    int `json:"pending"`
+	Opened     int `json:"opened"`     // incidents, reopened ones left out
+	Suppressed int `json:"suppressed"` // candidates that the budget of false pages held back
 }
 
 // Candidate is a group that needs a judgement.
@@ -120,12 +123,13 @@ type Correlator struct {
 	view    *graph.View
 	near    map[telemetry.Entity]map[telemetry.Entity]float64 // of this tick's view
 	byName  map[telemetry.Entity]map[string]*group
+	budget  *budget
 	full    map[uint64]struct{} // hashes of the ids that did not fit into their group
 }
 
 // New makes an empty correlator.
 func New(cfg Config) *Correlator {
-	return &Correlator{cfg: cfg.withDefaults(), pending: map[string]*record{}, records: map[string]*record{},
+	return &Correlator{cfg: cfg.withDefaults(), budget: newBudget(cfg.Budget), pending: map[string]*record{}, records: map[string]*record{},
 		series: map[uint64]*habit{}, groups: map[string]*group{}, closed: map[string]*group{},
 		byName: map[telemetry.Entity]map[string]*group{}, full: map[uint64]struct{}{}}
 }
@@ -180,7 +184,7 @@ func (c *Correlator) Stats() Stats {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	s := c.stats
-	s.Groups, s.Pending = len(c.groups), len(c.pending)
+	s.Groups, s.Pending, s.Suppressed = len(c.groups), len(c.pending), c.budget.kept
 	for _, g := range c.groups {
 		if g.in != nil {
 			s.Open++

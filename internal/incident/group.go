@@ -82,6 +82,7 @@ type group struct {
 	roots    []telemetry.Entity           // of the last accepted judgement
 	timeline []ops.Event
 	byHand   bool
+	held     *ops.Suppressed // why the budget holds it back; nil when it does not
 }
 
 func newGroup(r *record) *group {

@@ -150,6 +150,7 @@ func (c *Correlator) prune(now int64) {
 		}
 		if now-g.last > c.cfg.Quiet && !g.active(now, c.cfg.Stale) || now-g.last > c.cfg.Stale || now-g.onset > 24*c.cfg.Window {
 			c.noise(g, now)
+			c.budget.release(now, g)
 			gone[g] = true
 			delete(c.groups, id)
 		}

@@ -161,6 +161,37 @@ type Link struct {
 	Kind string           `json:"kind"` // calls, runs_on, part_of
 }
 
+// Suppressed is a candidate that the budget of false pages holds back: its
+// evidence may well be chance. It opens when the evidence grows.
+type Suppressed struct {
+	ID        string             `json:"id"` // the incident would have it
+	Title     string             `json:"title"`
+	Sentence  string             `json:"sentence"`
+	Why       string             `json:"why"`            // it is held back, in plain language
+	Scope     telemetry.Entity   `json:"scope"`          // whose budget; zero is the fleet's
+	Onset     int64              `json:"onset_unix_ms"`  // of its evidence
+	First     int64              `json:"first_unix_ms"`  // when it was first held back
+	Last      int64              `json:"last_unix_ms"`   // when it was last held back
+	Ended     int64              `json:"ended_unix_ms"`  // when it came to nothing; 0 while it may still open
+	P         float64            `json:"p_value"`        // of its evidence, corrected for the series watched
+	Level     float64            `json:"level"`          // the p-value that the budget allowed it
+	Watched   int                `json:"series_watched"` // series that were watched meanwhile
+	Severity  float64            `json:"severity"`       // 0..1
+	Impact    float64            `json:"impact"`         // 0..1
+	Anomalies int                `json:"anomalies"`      // that it is made of
+	Entities  []telemetry.Entity `json:"entities"`       // strongest first
+}
+
+// Budget is the state of the budget of false pages.
+type Budget struct {
+	PagesPerWeek float64 `json:"false_pages_per_week"` // expected at most; 0: no budget
+	PerService   bool    `json:"per_service"`          // each service has its own; then the fields below but the last are 0
+	Spent        float64 `json:"spent"`                // of the last week's, in expected false pages
+	Pages        float64 `json:"pages"`                // opened by the budget in the last week, decayed
+	Level        float64 `json:"level"`                // p-value that the next candidate may have
+	Suppressed   int     `json:"suppressed"`           // candidates held back since start
+}
+
 // Event is one line of an incident's timeline.
 type Event struct {
 	Time   int64            `json:"time_unix_ms"`

@@ -129,6 +129,8 @@ type Pipeline struct {
 // The error names a mask pattern or a rule that cannot be used.
 func New(cfg Config, log *slog.Logger, reg prometheus.Registerer) (*Pipeline, error) {
 	cfg = cfg.withDefaults()
+	engine := detect.New(cfg.Detect)
+	cfg.Incident.Budget.Watched = watched(engine)
 	logs, err := normalize.NewLogs(cfg.Normalize)
 	if err != nil {
 		return nil, fmt.Errorf("cannot normalise logs: %w", err)
@@ -141,7 +143,7 @@ func New(cfg Config, log *slog.Logger, reg prometheus.Registerer) (*Pipeline, er
 		cfg: cfg, log: log, met: newMeters(reg),
 		logs: logs, derive: normalize.NewDeriver(),
 		topo: topology.New(cfg.Topology), miner: logmine.New(cfg.Logmine),
-		engine: detect.New(cfg.Detect), graph: graph.New(expiry), corr: incident.New(cfg.Incident),
+		engine: engine, graph: graph.New(expiry), corr: incident.New(cfg.Incident),
 		queue: anomalyQueue{max: cfg.MaxQueue}, drivers: driver.New(driver.Config{}), joint: joint.NewFleet(joint.FleetConfig{}),
 		started: time.Now(),
 	}
@@ -151,6 +153,7 @@ func New(cfg Config, log *slog.Logger, reg prometheus.Registerer) (*Pipeline, er
 	p.derive.SetDescribe(p.describe)
 	refusedValues(reg, p.derive)
 	p.order = sequence.New(sequence.Config{Resolve: p.miner.Resolve, Text: p.templateName})
+	suppressed(reg, p.corr)
 	p.points.New = func() any { s := make([]telemetry.Point, 0, 1024); return &s }
 	return p, nil
 }

@@ -27,6 +27,7 @@ const (
 	blobDrivers = "drivers"
 	blobJoint   = "joint"
 	blobClock   = "clock"
+	blobBudget  = "alert_budget"
 )
 
 const (
@@ -76,6 +77,7 @@ func (p *Pipeline) models() []kept {
 		{blobOrder, p.order.Snapshot, p.order.Restore},
 		{blobDrivers, p.drivers.Snapshot, p.drivers.Restore},
 		{blobJoint, p.joint.Snapshot, p.joint.Restore},
+		{blobBudget, p.corr.SaveBudget, p.corr.LoadBudget},
 		{blobDetect, p.engine.Snapshot, p.engine.Restore},
 	}
 }

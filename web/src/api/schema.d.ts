@@ -416,6 +416,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/suppressed": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Incident candidates that the budget of false pages holds back, and why */
+        get: operations["list-suppressed"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/traces": {
         parameters: {
             query?: never;
@@ -509,6 +526,19 @@ export interface components {
             high: (number | null)[];
             low: (number | null)[];
             t_unix_ms: number[];
+        };
+        Budget: {
+            /** Format: double */
+            false_pages_per_week: number;
+            /** Format: double */
+            level: number;
+            /** Format: double */
+            pages: number;
+            per_service: boolean;
+            /** Format: double */
+            spent: number;
+            /** Format: int64 */
+            suppressed: number;
         };
         Cause: {
             changes: components["schemas"]["Change"][] | null;
@@ -1231,6 +1261,38 @@ export interface components {
             updated_unix_ms: number;
             /** @enum {string} */
             verdict: "cause" | "local" | "unknown" | "no_incident";
+        };
+        Suppressed: {
+            /** Format: int64 */
+            anomalies: number;
+            /** Format: int64 */
+            ended_unix_ms: number;
+            entities: components["schemas"]["Entity"][] | null;
+            /** Format: int64 */
+            first_unix_ms: number;
+            id: string;
+            /** Format: double */
+            impact: number;
+            /** Format: int64 */
+            last_unix_ms: number;
+            /** Format: double */
+            level: number;
+            /** Format: int64 */
+            onset_unix_ms: number;
+            /** Format: double */
+            p_value: number;
+            scope: components["schemas"]["Entity"];
+            sentence: string;
+            /** Format: int64 */
+            series_watched: number;
+            /** Format: double */
+            severity: number;
+            title: string;
+            why: string;
+        };
+        SuppressedList: {
+            budget: components["schemas"]["Budget"];
+            suppressed: components["schemas"]["Suppressed"][];
         };
         Weekly: {
             /** @description mon, tue, wed, thu, fri, sat, sun; none: every day. A span over midnight belongs to the day on which it begins. */
@@ -2025,6 +2087,37 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Status"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "list-suppressed": {
+        parameters: {
+            query?: {
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SuppressedList"];
                 };
             };
             /** @description Error */
