@@ -60,6 +60,7 @@ func layers() map[string]entry {
 		"internal/detect/choice":    in(stages),
 		"internal/detect/joint":     in(stages),
 		"internal/detect/driver":    in(stages),
+		"internal/detect/season":    in(stages),
 		"internal/incident":         in(stages),
 		"internal/logmine":          in(stages),
 		"internal/logmine/sequence": in(stages),
