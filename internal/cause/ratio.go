@@ -16,6 +16,10 @@ const binWidth = 60_000
 // leastRequests is how many requests a bin needs to say anything per request.
 const leastRequests = 3
 
+// mixDrift is how much lines and calls a request vary because the mix of
+// requests does, as a share: no count of requests makes them surer than that.
+const mixDrift = .08
+
 // counts sums rates into bins: events per bin.
 type counts map[int64]float64
 
@@ -82,7 +86,7 @@ func (m *model) perRequest(s *Series, k kind, requests *Series) (*evidence, bool
 		x: lines / n, med: sum.Median}
 	tail := max(sum.Q95-sum.Median, sum.Median-sum.Q05)
 	p := max(sum.Median, ev.x)
-	ev.s = max(sum.IQR()/1.349, tail/1.645, .02, math.Sqrt(max(p*math.Abs(1-p), .05*max(p, .2))/n))
+	ev.s = max(sum.IQR()/1.349, tail/1.645, .02, mixDrift*p, math.Sqrt(max(p*math.Abs(1-p), .05*max(p, .2))/n))
 	ev.low, ev.high = max(0, ev.med-1.96*ev.s), ev.med+1.96*ev.s
 	ev.d = math.Abs(ev.x - ev.med)
 	ev.raw, ev.z = ev.d, ev.d/ev.s

@@ -29,6 +29,10 @@ func (c *Correlator) Apply(now int64, id string, j ops.Judgement) []ops.Incident
 	if !c.visible(g, j) {
 		return nil
 	}
+	if since, ok := c.later(g, j); ok {
+		c.takeLater(g, since)
+		j = ops.Judgement{Verdict: ops.VerdictNoIncident} // the incident keeps the cause that it has
+	}
 	roots := rootsOf(j)
 	if g.in == nil {
 		if into := c.twin(g, roots); into != nil {
@@ -238,30 +242,7 @@ func (c *Correlator) split(g *group, j ops.Judgement) {
 			away = append(away, r)
 		}
 	}
-	if len(away) == 0 || len(away) == len(g.records) || len(c.groups) >= c.cfg.MaxGroups {
-		return
-	}
-	slices.SortFunc(away, byOnset)
-	n := newGroup(away[0])
-	if c.groups[n.id] != nil || c.closed[n.id] != nil {
-		return
-	}
-	c.groups[n.id] = n
-	g.records = slices.DeleteFunc(g.records, func(r *record) bool { return slices.Contains(away, r) })
-	for _, r := range away {
-		delete(g.bySeries, r.series)
-		r.why = append(r.why, Reason{Name: "cause", Text: "cause analysis found no connection to the incident it was in", Weight: 1})
-		n.add(r, c.cfg.MaxAnomalies)
-		c.indexEntities(n, r)
-	}
-	g.entities = map[telemetry.Entity]float64{}
-	g.onset, g.last, g.latest = 0, 0, 0
-	c.unindex(g)
-	for _, r := range g.records {
-		g.onset, g.last, g.latest = minTime(g.onset, r.a.Onset), max(g.last, r.last()), max(g.latest, r.a.Onset)
-		g.count(r)
-		c.indexEntities(g, r)
-	}
+	c.moveAway(g, away, "cause analysis found no connection to the incident it was in")
 }
 
 func rootsOf(j ops.Judgement) []telemetry.Entity {

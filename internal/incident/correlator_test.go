@@ -503,3 +503,43 @@ func TestTheOnsetOfAnOpenIncidentStaysWhereItIs(t *testing.T) {
 		}
 	}
 }
+
+func TestAFaultThatBeginsLongAfterAnOpenIncidentGetsItsOwn(t *testing.T) {
+	c := New(Config{})
+	id := open(t, c, t0)
+	late := t0 + 8*60_000
+	c.Anomaly(anomaly("a1", "frontend", 1, t0, .8)) // the first fault's symptom goes on
+	for i, n := range []string{"cart", "orders", "frontend"} {
+		a := anomaly(fmt.Sprintf("late%d", i), n, uint64(50+i), late, .9)
+		c.Anomaly(a)
+	}
+	j := verdict(.95, "frontend", "cart")
+	j.Causes[0].Onset = late
+	for step := int64(0); step < 6; step++ {
+		now := late + 20_000 + step*30_000
+		for i := range 3 { // all of it lasts
+			a := anomaly(fmt.Sprintf("a%d", i+1), []string{"frontend", "orders", "db"}[i], uint64(i+1), t0, .8)
+			a.LastSeen = now
+			c.Anomaly(a)
+		}
+		for _, cand := range c.Tick(now, shop()) {
+			if cand.ID == id {
+				for _, in := range c.Apply(now, id, j) {
+					if in.ID == id && (in.MergedInto != "" || in.Causes[0].Entity != svc("db")) {
+						t.Fatalf("the first incident became %+v", in)
+					}
+				}
+				continue
+			}
+			if cand.Onset < late-60_000 {
+				t.Errorf("the second is judged from %d s before its onset", (late-cand.Onset)/1000)
+			}
+			for _, in := range c.Apply(now, cand.ID, j) {
+				if in.ID != id && in.MergedInto == "" && in.Causes[0].Entity == svc("cart") {
+					return
+				}
+			}
+		}
+	}
+	t.Error("the second fault got no incident of its own")
+}

@@ -1,0 +1,69 @@
+package incident
+
+import (
+	"slices"
+
+	"github.com/norn-aiops/norn/internal/ops"
+	"github.com/norn-aiops/norn/internal/telemetry"
+)
+
+// laterBy is how long (ms) after an incident's onset another root must have
+// begun to deviate to be a trouble of its own.
+const laterBy = 5 * 60_000
+
+// later reports whether the judgement of an open incident, whose cause is
+// settled, names another root that began to deviate long after it: then a
+// second fault is hidden in the first one's incident. since is when its
+// evidence begins.
+func (c *Correlator) later(g *group, j ops.Judgement) (since int64, ok bool) {
+	roots := rootsOf(j)
+	if g.in == nil || len(g.roots) == 0 || len(roots) == 0 || g.in.Confidence < sureOfOnset || slices.Contains(g.roots, roots[0]) {
+		return 0, false
+	}
+	i := slices.IndexFunc(j.Causes, func(x ops.Cause) bool { return x.Entity == roots[0] && x.Role == ops.RoleRoot })
+	if on := j.Causes[i].Onset; on > g.in.Onset+laterBy {
+		return on - 60_000, true
+	}
+	return 0, false
+}
+
+// takeLater moves the evidence that began at since or after it into a group of
+// its own, which is judged by itself from its own onset on. The incident keeps
+// its cause.
+func (c *Correlator) takeLater(g *group, since int64) {
+	var away []*record
+	for _, r := range g.records {
+		if r.a.Onset >= since {
+			away = append(away, r)
+		}
+	}
+	c.moveAway(g, away, "it began long after the incident, with another root")
+}
+
+// moveAway makes a new group of some of a group's records.
+func (c *Correlator) moveAway(g *group, away []*record, why string) {
+	if len(away) == 0 || len(away) == len(g.records) || len(c.groups) >= c.cfg.MaxGroups {
+		return
+	}
+	slices.SortFunc(away, byOnset)
+	n := newGroup(away[0])
+	if c.groups[n.id] != nil || c.closed[n.id] != nil {
+		return
+	}
+	c.groups[n.id] = n
+	g.records = slices.DeleteFunc(g.records, func(r *record) bool { return slices.Contains(away, r) })
+	for _, r := range away {
+		delete(g.bySeries, r.series)
+		r.why = append(r.why, Reason{Name: "cause", Text: why, Weight: 1})
+		n.add(r, c.cfg.MaxAnomalies)
+		c.indexEntities(n, r)
+	}
+	g.entities = map[telemetry.Entity]float64{}
+	g.onset, g.last, g.latest = 0, 0, 0
+	c.unindex(g)
+	for _, r := range g.records {
+		g.onset, g.last, g.latest = minTime(g.onset, r.a.Onset), max(g.last, r.last()), max(g.latest, r.a.Onset)
+		g.count(r)
+		c.indexEntities(g, r)
+	}
+}
