@@ -77,6 +77,7 @@ func layers() map[string]entry {
 		"internal/ingest/scrape":       in(adapters, "internal/ingest"),
 		"internal/ingest/syslog":       in(adapters, "internal/ingest"),
 		"internal/ingest/web":          in(adapters, "internal/ingest"),
+		"internal/plugin/wasm":         in(adapters),
 		"internal/store/state":         in(adapters),
 		"internal/store/storetest":     in(adapters),
 		"internal/store/tsdb":          in(adapters),
