@@ -18,7 +18,7 @@ LINTER_VERSION := v2.15.0
 
 UI_SOURCES := $(shell find web/src web/public web/index.html web/package.json web/package-lock.json web/tsconfig.json web/vite.config.ts -type f 2>/dev/null)
 
-.PHONY: help build demo test unit race lint fuzz bench e2e ui fmt clean install-check
+.PHONY: help build demo test unit race lint fuzz bench e2e ui plugins plugins-check fmt clean install-check
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -44,6 +44,15 @@ web/node_modules/.package-lock.json: web/package-lock.json
 	@command -v npm >/dev/null || { echo "building the console needs Node.js 20.19 or newer with npm" >&2; exit 1; }
 	npm --prefix web ci --no-audit --no-fund
 	@touch $@
+
+plugins: ## the example plugins: examples/plugins/*/*.wasm
+	@command -v npm >/dev/null || { echo "building the AssemblyScript example needs Node.js with npm" >&2; exit 1; }
+	npm --prefix examples/plugins/leak ci --no-audit --no-fund
+	npm --prefix examples/plugins/leak run build
+	cd examples/plugins/ewma && GOOS=wasip1 GOARCH=wasm go build -buildmode=c-shared -trimpath -ldflags='-s -w' -o ewma.wasm .
+
+plugins-check: plugins ## build them, and see that the committed one is what its source gives
+	git diff --exit-code -- examples/plugins
 
 install-check: ## look for what the tests need; install it where that is allowed
 	test/install.sh

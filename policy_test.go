@@ -108,6 +108,8 @@ func layers() map[string]entry {
 		"internal/app": in(application),
 		"cmd/norn":     in(command),
 		"test":         in(command), // tools of the test run
+
+		"examples/plugins/ewma": in(command), // stands alone, built for WebAssembly
 	}
 }
 

@@ -57,6 +57,7 @@ run_web() {
     const failed = r.numFailedTests || (r.success === false ? 1 : 0);
     fs.appendFileSync(process.argv[2], `vitest ${r.numPassedTests} ${failed} ${r.numPendingTests}\n`);
   ' "$out/vitest.json" "$counts"
+  stage plugin-examples make --no-print-directory plugins-check
   stage web-build make --no-print-directory ui
 }
 

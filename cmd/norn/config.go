@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/norn-aiops/norn/internal/app"
 	"github.com/norn-aiops/norn/internal/cli"
 	"github.com/norn-aiops/norn/internal/config"
 )
@@ -25,10 +26,14 @@ func checkConfigCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "check-config FILE", Short: "Check a configuration file", Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if _, err := loadConfig(args[0]); err != nil {
+			c, err := loadConfig(args[0])
+			if err != nil {
 				return err
 			}
-			_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s is fine\n", args[0])
+			if err := app.CheckPlugins(cmd.Context(), c); err != nil {
+				return &cli.Error{Code: cli.ExitUsage, Err: err}
+			}
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s is fine\n", args[0])
 			return err
 		},
 	}

@@ -35,6 +35,7 @@ type Detection interface {
 type Extensions struct {
 	Mutes         []MuteState         `json:"mutes" nullable:"false"`
 	CustomMetrics []CustomMetricState `json:"custom_metrics" nullable:"false"`
+	Plugins       []PluginState       `json:"plugins" nullable:"false"`
 	RefusedValues uint64              `json:"refused_values" doc:"Values outside of their rule's range, since start."`
 }
 
@@ -55,6 +56,21 @@ type CustomMetricState struct {
 	Runs     uint64 `json:"runs"`
 	Failures uint64 `json:"failures"`
 	Error    string `json:"error,omitempty" doc:"Of the last evaluation."`
+}
+
+// PluginState is how one plugin does.
+type PluginState struct {
+	Name        string `json:"name"`
+	Title       string `json:"title,omitempty" doc:"What the module calls itself."`
+	Path        string `json:"path"`
+	Off         string `json:"off,omitempty" doc:"Why it is switched off."`
+	Series      int    `json:"series" doc:"That it was asked about."`
+	Points      uint64 `json:"points" doc:"That it scored, or had no opinion of."`
+	Unserved    uint64 `json:"unserved" doc:"Points of series beyond its limit."`
+	Dropped     uint64 `json:"dropped" doc:"Points that it was too slow for."`
+	Raised      uint64 `json:"raised" doc:"Words on anomalies."`
+	MemoryBytes uint64 `json:"memory_bytes" doc:"Of all instances."`
+	NSPerPoint  int64  `json:"ns_per_point" doc:"On the mean."`
 }
 
 // Muted is an anomaly that was not raised.
@@ -78,7 +94,7 @@ func (s *Server) getDetection(context.Context, *struct{}) (*body[DetectionSettin
 func (s *Server) detection() DetectionSettings {
 	file, stored, revision := s.live.Wishes()
 	state := s.live.Extensions()
-	state.Mutes, state.CustomMetrics = nonNil(state.Mutes), nonNil(state.CustomMetrics)
+	state.Mutes, state.CustomMetrics, state.Plugins = nonNil(state.Mutes), nonNil(state.CustomMetrics), nonNil(state.Plugins)
 	return DetectionSettings{Revision: revision, File: filled(file), Stored: filled(stored), State: state}
 }
 

@@ -40,6 +40,7 @@ type App struct {
 	counters *ingest.Counters
 	pipe     *pipeline.Pipeline
 	stores   *engines
+	plugins  []loadedPlugin
 	server   *ingest.Server
 	parts    []part // receivers
 }
@@ -60,17 +61,22 @@ func New(ctx context.Context, o Options) (*App, error) {
 	if a.counters, err = ingest.NewCounters(a.reg); err != nil {
 		return nil, fmt.Errorf("cannot register counters: %w", err)
 	}
-	if a.pipe, err = pipeline.New(stageConfig(o.Config), o.Log, a.reg); err != nil {
-		return nil, err
+	a.plugins = loadPlugins(ctx, o.Config.Detect.Plugins, o.Log)
+	stages := stageConfig(o.Config)
+	if stages.Plugins, err = stagePlugins(a.plugins); err != nil {
+		return nil, errors.Join(err, closePlugins(a.plugins))
+	}
+	if a.pipe, err = pipeline.New(stages, o.Log, a.reg); err != nil {
+		return nil, errors.Join(err, closePlugins(a.plugins))
 	}
 	if a.stores, err = openEngines(ctx, o.Config, o.Log, a.reg, a.pipe); err != nil {
-		return nil, err
+		return nil, errors.Join(err, closePlugins(a.plugins))
 	}
 	if err = a.pipe.Open(ctx, a.stores.contracts(), time.Now().UnixMilli()); err == nil {
 		err = a.bind(ctx)
 	}
 	if err != nil {
-		return nil, errors.Join(err, a.stores.close())
+		return nil, errors.Join(err, a.stores.close(), closePlugins(a.plugins))
 	}
 	return a, nil
 }
@@ -113,7 +119,7 @@ func (a *App) Run(ctx context.Context) error {
 	}
 	err := g.Wait()
 	stopPipe()
-	return errors.Join(err, <-pipeDone, a.stores.close())
+	return errors.Join(err, <-pipeDone, a.stores.close(), closePlugins(a.plugins))
 }
 
 func named(name string, err error) error {

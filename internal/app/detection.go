@@ -41,6 +41,7 @@ func (l *live) Extensions() api.Extensions {
 			Runs: m.Runs, Failures: m.Errors, Error: m.Error,
 		})
 	}
+	out.Plugins = pluginStates(l.plugins, l.pipe)
 	return out
 }
 
@@ -56,7 +57,7 @@ func (l *live) Muted(limit int) []api.Muted {
 
 // policyFacts says which rules apply to a series, and what they come to.
 func policyFacts(p *telemetry.Policy) []api.Fact {
-	if p == nil {
+	if p == nil || len(p.Rules) == 0 {
 		return nil
 	}
 	var says []string

@@ -36,7 +36,7 @@ func routes() []api.Route {
 func (a *App) handler(ctx context.Context) (http.Handler, error) {
 	st := a.stores.contracts()
 	srv := api.New(api.Options{
-		Live:    &live{pipe: a.pipe, registry: a.reg, log: a.log, started: time.Now()},
+		Live:    &live{pipe: a.pipe, registry: a.reg, log: a.log, started: time.Now(), plugins: a.plugins},
 		Metrics: st.Metrics, Logs: st.Logs, Traces: st.Traces, State: st.State,
 		Console: web.Dist(), Extra: routes(), Version: a.opts.Version,
 		Token: a.opts.Config.Server.Token.Reveal(), Log: a.log,

@@ -29,6 +29,7 @@ type live struct {
 	registry prometheus.Gatherer
 	log      *slog.Logger
 	started  time.Time
+	plugins  []loadedPlugin
 }
 
 // Series lists watched series, those that deviate first.

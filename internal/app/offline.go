@@ -21,6 +21,7 @@ type Offline struct {
 	Pipeline *pipeline.Pipeline
 	Stores   pipeline.Stores
 	engines  *engines
+	plugins  []loadedPlugin
 }
 
 // NewOffline opens the stores below dir. start (Unix ms) is where the data's
@@ -39,20 +40,25 @@ func newOffline(ctx context.Context, cfg config.Config, dir string, start int64,
 	stages.SnapshotEvery = 100 * 365 * 24 * time.Hour // a replay is not resumed
 	stages.Normalize.MaxAge = 0
 	reg := prometheus.NewRegistry()
+	plugins := loadPlugins(ctx, cfg.Detect.Plugins, log)
+	var err error
+	if stages.Plugins, err = stagePlugins(plugins); err != nil {
+		return nil, errors.Join(err, closePlugins(plugins))
+	}
 	p, err := pipeline.New(stages, log, reg)
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, closePlugins(plugins))
 	}
 	e, err := openEngines(ctx, cfg, log, reg, p)
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, closePlugins(plugins))
 	}
-	o := &Offline{Pipeline: p, Stores: e.contracts(), engines: e}
+	o := &Offline{Pipeline: p, Stores: e.contracts(), engines: e, plugins: plugins}
 	if err := p.Open(ctx, o.Stores, start); err != nil {
-		return nil, errors.Join(err, e.close())
+		return nil, errors.Join(err, o.Close())
 	}
 	return o, nil
 }
 
-// Close closes the stores.
-func (o *Offline) Close() error { return o.engines.close() }
+// Close closes the stores and ends the plugins.
+func (o *Offline) Close() error { return errors.Join(o.engines.close(), closePlugins(o.plugins)) }

@@ -189,6 +189,25 @@ type Detect struct {
 	FullSeries   int     `yaml:"full_series"`
 	Sensitivity  float64 `yaml:"false_alarms_per_series_week"`
 	rules.Config `yaml:",inline"`
+	Plugins      []Plugin `yaml:"plugins"`
+}
+
+// Plugin is a detector of the user's own: a WebAssembly module.
+type Plugin struct {
+	Name      string       `yaml:"name"`
+	Path      string       `yaml:"path"`
+	Match     string       `yaml:"match"`
+	Threshold float64      `yaml:"threshold"`
+	Weight    float64      `yaml:"weight"`
+	Limits    PluginLimits `yaml:"limits"`
+}
+
+// PluginLimits bound what a plugin may use.
+type PluginLimits struct {
+	Memory    int      `yaml:"memory_pages"`
+	CallTime  Duration `yaml:"call_timeout"`
+	Instances int      `yaml:"instances"`
+	Series    int      `yaml:"series"`
 }
 
 // Incident says how long an incident lingers.
@@ -239,7 +258,7 @@ func Default() Config {
 		},
 		Topology: Topology{Window: d(10 * time.Second), Lag: d(5 * time.Second), Expiry: d(time.Hour)},
 		Detect: Detect{MaxSeries: 1_000_000, FullSeries: 10_000, Sensitivity: 0.05,
-			Config: rules.Config{Rules: []rules.Rule{}, Mutes: []rules.Mute{}, CustomMetrics: []rules.CustomMetric{}}},
+			Config: rules.Config{Rules: []rules.Rule{}, Mutes: []rules.Mute{}, CustomMetrics: []rules.CustomMetric{}}, Plugins: []Plugin{}},
 		Incident: Incident{QuietPeriod: d(2 * time.Minute), MaxOpen: 200},
 		Alerts:   Alerts{Budget: Budget{FalsePagesPerWeek: 3, Per: "fleet"}},
 		Log:      Log{Level: "info", Format: "text"},
@@ -276,6 +295,7 @@ func Parse(raw []byte) (Config, error) {
 		return Config{}, fmt.Errorf("cannot understand the configuration: %w", err)
 	}
 	c.fillScrape()
+	c.fillPlugins()
 	if err := c.resolveSecrets(); err != nil {
 		return Config{}, err
 	}

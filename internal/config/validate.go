@@ -23,6 +23,7 @@ func (c *Config) Validate() error {
 	c.checkStorage(bad)
 	c.checkLimits(bad)
 	c.checkStages(bad)
+	c.checkPlugins(bad)
 	for i := range c.Scrape {
 		c.Scrape[i].check(fmt.Sprintf("scrape_configs[%d]", i), bad)
 	}

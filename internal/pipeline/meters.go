@@ -16,6 +16,7 @@ type meters struct {
 	rejected                 *prometheus.CounterVec
 	muted                    *prometheus.CounterVec
 	customErrors             *prometheus.CounterVec
+	pluginsOff               *prometheus.GaugeVec
 }
 
 func newMeters(reg prometheus.Registerer) *meters {
@@ -36,6 +37,9 @@ func newMeters(reg prometheus.Registerer) *meters {
 		rejected:     vec("norn_pipeline_rejected_total", "Items that normalisation refused, by reason.", "signal", "reason"),
 		muted:        vec("norn_detection_muted_total", "Anomalies that were not raised because of a mute.", "mute"),
 		customErrors: vec("norn_custom_metric_errors_total", "Evaluations of custom metrics that failed.", "metric"),
+		pluginsOff: f.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "norn_plugin_off", Help: "1 for a plugin that is switched off.",
+		}, []string{"plugin"}),
 	}
 }
 

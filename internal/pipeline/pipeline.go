@@ -52,6 +52,7 @@ type Config struct {
 	Incident  incident.Config
 	Cause     cause.Config
 	Rules     rules.Config // what the configuration file says about detection
+	Plugins   []Plugin     // detectors of the user's own
 
 	GraphExpiry      time.Duration // an edge not seen for this long is gone (1 h)
 	SnapshotEvery    time.Duration // of Tick's clock; model state to the state store (1 min)
@@ -115,6 +116,7 @@ type Pipeline struct {
 	wishes   wishes  // of operators
 	muted    muteLog // what they did not want to hear
 	custom   customMetrics
+	plugins  plugins
 
 	tickMu       sync.Mutex
 	lastSnapshot int64
@@ -148,6 +150,9 @@ func New(cfg Config, log *slog.Logger, reg prometheus.Registerer) (*Pipeline, er
 		started: time.Now(),
 	}
 	if err := p.wishes.init(cfg.Rules); err != nil {
+		return nil, err
+	}
+	if err := p.plugins.init(cfg.Plugins, cfg.Detect.Sensitivity); err != nil {
 		return nil, err
 	}
 	p.derive.SetDescribe(p.describe)
@@ -188,6 +193,9 @@ func (p *Pipeline) Open(ctx context.Context, st Stores, now int64) error {
 func (p *Pipeline) Run(ctx context.Context, interval time.Duration) error {
 	t := time.NewTicker(interval)
 	defer t.Stop()
+	pluginsDone := make(chan struct{})
+	go func() { defer close(pluginsDone); p.runPlugins(ctx) }()
+	defer func() { <-pluginsDone }()
 	for {
 		select {
 		case <-ctx.Done():
@@ -216,6 +224,9 @@ func (p *Pipeline) observe(d *normalize.Deriver, batch []store.Committed) {
 			p.queue.push(*a)
 		}
 	})
+	if len(p.plugins.list) > 0 {
+		p.offer(pts, quiet)
+	}
 	p.met.samples.Add(float64(len(batch)))
 	p.met.points.Add(float64(len(pts)))
 	clear(pts)
@@ -232,9 +243,16 @@ func (p *Pipeline) Quiet(on bool) {
 	switch {
 	case on:
 		p.quiet.Store(true)
-		p.engine.SetQuietBefore(math.MaxInt64)
+		p.setQuietBefore(math.MaxInt64)
 	case p.quiet.Swap(false):
-		p.engine.SetQuietBefore(p.clock.Load())
+		p.setQuietBefore(p.clock.Load())
+	}
+}
+
+func (p *Pipeline) setQuietBefore(t int64) {
+	p.engine.SetQuietBefore(t)
+	for _, x := range p.plugins.list {
+		x.judge.SetQuietBefore(t)
 	}
 }
 
@@ -257,6 +275,7 @@ func (p *Pipeline) Tick(ctx context.Context, now int64) error {
 			p.queue.push(a)
 		}
 	}
+	p.tickPlugins(ctx, now, quiet)
 	anomalies, dropped := p.queue.drain()
 	p.met.dropped.Add(float64(dropped))
 	anomalies = p.withoutExplained(anomalies)

@@ -81,7 +81,10 @@ func (p *Pipeline) loadWishes(ctx context.Context) error {
 }
 
 // describe is asked about every new description of a series.
-func (p *Pipeline) describe(s *telemetry.Series) { p.wishes.now.Load().Describe(s) }
+func (p *Pipeline) describe(s *telemetry.Series) {
+	p.wishes.now.Load().Describe(s)
+	p.plugins.describe(s)
+}
 
 // Wishes gives what operators say about detection: in the configuration file,
 // and through the API with its revision.

@@ -1,6 +1,8 @@
 package rules
 
 import (
+	"errors"
+	"fmt"
 	"math"
 	"slices"
 	"strings"
@@ -8,6 +10,7 @@ import (
 	"time"
 
 	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/promql/parser"
 
 	"github.com/norn-aiops/norn/internal/ops"
 	"github.com/norn-aiops/norn/internal/telemetry"
@@ -201,6 +204,24 @@ func (w *weekly) open(t int64) bool {
 		return w.days[today] && minute >= w.from && minute < w.to
 	}
 	return w.days[today] && minute >= w.from || w.days[(today+6)%7] && minute < w.to
+}
+
+// Matcher selects series.
+type Matcher struct{ ms []*labels.Matcher }
+
+// NewMatcher reads a selector as rules have it; {} is everything.
+func NewMatcher(text string) (*Matcher, error) {
+	var err error
+	ms := matchers(parser.NewParser(parser.Options{}), text, "", func(key, format string, args ...any) {
+		err = errors.New(strings.TrimPrefix(key+": "+fmt.Sprintf(format, args...), ".match: "))
+	})
+	return &Matcher{ms}, err
+}
+
+// Matches reports whether a series is selected.
+func (m *Matcher) Matches(s *telemetry.Series) bool {
+	about := subject{labels: s.Labels, series: s, derived: s.Derived}
+	return about.matches(m.ms)
 }
 
 // subject is what matchers are asked about: the labels of a series, and beside

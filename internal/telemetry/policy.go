@@ -12,6 +12,7 @@ type Policy struct {
 	Low, High   float64            // values outside are bad data; infinite when not set
 	Sensitivity int8               // -1 low, 0 normal, 1 high
 	OnlyWay     Direction          // deviations the other way are not told, of whatever kind
+	Plugins     uint16             // bit by bit, those of the user's own detectors that want its points
 	Members     map[string]float64 // factor on the severity of what one member says
 }
 

@@ -148,7 +148,8 @@ func (in *instance) reason(err error, limit string) error {
 // call runs one function of the module within its time. What it gives is in
 // the first words of the stack.
 func (in *instance) call(ctx context.Context, f api.Function, stack []uint64) (err error) {
-	limited, cancel := context.WithTimeout(ctx, in.o.CallTime)
+	// a caller who goes away must not end the module
+	limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), in.o.CallTime)
 	defer cancel()
 	defer func() {
 		if v := recover(); v != nil { // a bug of the runtime is the module's end, not ours

@@ -782,6 +782,7 @@ export interface components {
         Extensions: {
             custom_metrics: components["schemas"]["CustomMetricState"][];
             mutes: components["schemas"]["MuteState"][];
+            plugins: components["schemas"]["PluginState"][];
             /**
              * Format: int64
              * @description Values outside of their rule's range, since start.
@@ -960,6 +961,49 @@ export interface components {
             patterns: components["schemas"]["Pattern"][];
             /** Format: int64 */
             total: number;
+        };
+        PluginState: {
+            /**
+             * Format: int64
+             * @description Points that it was too slow for.
+             */
+            dropped: number;
+            /**
+             * Format: int64
+             * @description Of all instances.
+             */
+            memory_bytes: number;
+            name: string;
+            /**
+             * Format: int64
+             * @description On the mean.
+             */
+            ns_per_point: number;
+            /** @description Why it is switched off. */
+            off?: string;
+            path: string;
+            /**
+             * Format: int64
+             * @description That it scored, or had no opinion of.
+             */
+            points: number;
+            /**
+             * Format: int64
+             * @description Words on anomalies.
+             */
+            raised: number;
+            /**
+             * Format: int64
+             * @description That it was asked about.
+             */
+            series: number;
+            /** @description What the module calls itself. */
+            title?: string;
+            /**
+             * Format: int64
+             * @description Points of series beyond its limit.
+             */
+            unserved: number;
         };
         QueryResult: {
             band: components["schemas"]["BandCurve"];

@@ -1,0 +1,68 @@
+//go:build wasip1
+
+// Package main is a detector for Norn that scores how far a value lies from
+// its exponentially weighted mean, in units of its usual distance. It shows
+// the functions of docs/plugins.md in Go; build it with `make plugins`.
+package main
+
+import (
+	"math"
+	"unsafe"
+)
+
+const (
+	memory = .02 // weight of the newest point
+	young  = 30  // points before there is an opinion
+)
+
+type series struct {
+	n         int
+	mean, dev float64
+}
+
+// detector is all that the module keeps; the host calls one function at a time.
+type detector struct {
+	known   map[uint64]*series
+	buffers map[uint32][]byte // keeps what was given to the host alive
+	title   []byte
+}
+
+var d = detector{known: map[uint64]*series{}, buffers: map[uint32][]byte{}, title: []byte("ewma")}
+
+// main is never called: the module is a library.
+func main() {}
+
+//go:wasmexport alloc
+func alloc(n uint32) uint32 {
+	b := make([]byte, max(n, 1))
+	at := uint32(uintptr(unsafe.Pointer(&b[0])))
+	d.buffers[at] = b
+	return at
+}
+
+//go:wasmexport name
+func name() uint64 {
+	return uint64(uintptr(unsafe.Pointer(&d.title[0])))<<32 | uint64(len(d.title))
+}
+
+//go:wasmexport describe
+func describe(_ uint64, at, _ uint32) { delete(d.buffers, at) }
+
+//go:wasmexport observe
+func observe(id uint64, _ int64, v float64) float64 {
+	s := d.known[id]
+	if s == nil {
+		s = &series{mean: v}
+		d.known[id] = s
+	}
+	s.n++
+	k := max(memory, 1/float64(s.n))
+	distance := math.Abs(v - s.mean)
+	usual := s.dev
+	s.mean += k * (v - s.mean)
+	s.dev += k * (distance - s.dev)
+	if s.n < young {
+		return math.NaN()
+	}
+	return distance / max(usual, 1e-9*math.Abs(s.mean), 1e-12)
+}
