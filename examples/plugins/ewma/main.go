@@ -20,36 +20,43 @@ type series struct {
 	mean, dev float64
 }
 
-// detector is all that the module keeps; the host calls one function at a time.
+// detector is all that the module keeps. The host calls one function at a time.
 type detector struct {
 	known   map[uint64]*series
 	buffers map[uint32][]byte // keeps what was given to the host alive
 	title   []byte
 }
 
-var d = detector{known: map[uint64]*series{}, buffers: map[uint32][]byte{}, title: []byte("ewma")}
+// the host knows exported functions only, so the detector hangs on a variable
+var self = &detector{known: map[uint64]*series{}, buffers: map[uint32][]byte{}, title: []byte("ewma")}
 
 // main is never called: the module is a library.
 func main() {}
 
 //go:wasmexport alloc
-func alloc(n uint32) uint32 {
-	b := make([]byte, max(n, 1))
-	at := uint32(uintptr(unsafe.Pointer(&b[0])))
+func alloc(bytes uint32) uint32 { return self.alloc(bytes) }
+
+//go:wasmexport name
+func name() uint64 { return uint64(address(self.title))<<32 | uint64(len(self.title)) }
+
+//go:wasmexport describe
+func describe(_ uint64, at, _ uint32) { self.free(at) }
+
+//go:wasmexport observe
+func observe(id uint64, _ int64, v float64) float64 { return self.observe(id, v) }
+
+func address(b []byte) uint32 { return uint32(uintptr(unsafe.Pointer(&b[0]))) }
+
+func (d *detector) alloc(bytes uint32) uint32 {
+	b := make([]byte, max(bytes, 1))
+	at := address(b)
 	d.buffers[at] = b
 	return at
 }
 
-//go:wasmexport name
-func name() uint64 {
-	return uint64(uintptr(unsafe.Pointer(&d.title[0])))<<32 | uint64(len(d.title))
-}
+func (d *detector) free(at uint32) { delete(d.buffers, at) }
 
-//go:wasmexport describe
-func describe(_ uint64, at, _ uint32) { delete(d.buffers, at) }
-
-//go:wasmexport observe
-func observe(id uint64, _ int64, v float64) float64 {
+func (d *detector) observe(id uint64, v float64) float64 {
 	s := d.known[id]
 	if s == nil {
 		s = &series{mean: v}
