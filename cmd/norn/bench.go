@@ -247,7 +247,7 @@ func smdSet() vectorSet {
 		long: `Scores joint detection over all metrics of a machine, strictly causal, on the
 Server Machine Dataset (github.com/NetManAIOps/OmniAnomaly). DIR holds
 NAME_train.csv and NAME_test.csv (or .csv.gz) with a header, a column a metric,
-and in the test a last column "label". The metrics to blame come from columns
+and in the test a column "label" after them. The metrics to blame come from columns
 "interpretation..." after it, or from interpretation_label/NAME.txt.`,
 	}
 }

@@ -52,8 +52,8 @@ func machines(dir string) ([]string, error) {
 }
 
 // loadMachine reads NAME_train.csv and NAME_test.csv (or .csv.gz): a column a
-// metric; the test has a last column "label" and may have columns whose names
-// begin with "interpretation". The metrics to blame are read from these or
+// metric; the test has a column "label" after them and may have columns whose
+// names begin with "interpretation". The metrics to blame are read from these or
 // from interpretation_label/NAME.txt ("from-to:1,2,3" a line, metrics from 1).
 func loadMachine(dir, name string) (entity, error) {
 	e := entity{name: name, step: 60_000, pace: pace{hour: 60, day: 1440}, vus: 100}
@@ -65,46 +65,65 @@ func loadMachine(dir, name string) (entity, error) {
 	if err != nil {
 		return e, err
 	}
-	e.columns, e.train = train.names, train.rows
+	d := slices.IndexFunc(train.names, notMetric)
+	if d < 0 {
+		d = len(train.names)
+	}
 	label := slices.Index(test.names, "label")
-	if label != len(train.names) {
-		return e, fmt.Errorf("read machine %s: the test needs the %d metrics of the train part and then a label", name, len(train.names))
+	if label < d || d == 0 || !slices.Equal(test.names[:d], train.names[:d]) {
+		return e, fmt.Errorf("read machine %s: the test needs the %d metrics of the train part first and then a label", name, d)
+	}
+	e.columns = train.names[:d]
+	for _, r := range train.rows {
+		e.train = append(e.train, r[:d])
 	}
 	e.label = make([]bool, len(test.rows))
 	e.test = make([][]float64, len(test.rows))
 	for i, r := range test.rows {
-		e.label[i], e.test[i] = r[label] > 0, r[:label]
+		e.label[i], e.test[i] = r[label] > 0, r[:d]
 	}
-	if len(test.names) > label+1 {
-		e.blame = columnTruth(e.label, test, label+1)
+	if len(test.names) > d+1 {
+		e.blame = columnTruth(e.label, test, d, label)
 		return e, nil
 	}
 	e.blame, err = fileTruth(filepath.Join(dir, "interpretation_label", name+".txt"), len(e.columns))
 	return e, err
 }
 
-// columnTruth reads the metrics to blame from columns of the test: one column
-// with a list of numbers from 1, or one column of 0 and 1 a metric.
-func columnTruth(label []bool, t table, from int) []truth {
+// notMetric says that a column holds truth.
+func notMetric(name string) bool {
+	return name == "label" || strings.HasPrefix(name, "interpretation")
+}
+
+// columnTruth reads the metrics to blame from the columns of the test beside
+// its d metrics and the label: one column with a list of numbers from 1, or one
+// column of 0 and 1 a metric.
+func columnTruth(label []bool, t table, d, labelAt int) []truth {
+	var flags []int
+	for j := d; j < len(t.names); j++ {
+		if j != labelAt {
+			flags = append(flags, j)
+		}
+	}
 	var out []truth
 	for _, s := range segments(label) {
 		seen := map[int]bool{}
 		for i := s.from; i <= s.to; i++ {
-			if len(t.names) == from+1 {
+			if len(flags) == 1 {
 				for _, m := range t.lists[i] {
 					seen[m-1] = true
 				}
 				continue
 			}
-			for j, v := range t.rows[i][from:] {
-				if v > 0 {
-					seen[j] = true
+			for m, j := range flags {
+				if t.rows[i][j] > 0 {
+					seen[m] = true
 				}
 			}
 		}
 		g := truth{segment: s}
 		for m := range seen {
-			if m >= 0 && m < from-1 {
+			if m >= 0 && m < d {
 				g.metrics = append(g.metrics, m)
 			}
 		}
@@ -201,8 +220,8 @@ func loadSKAB(dir string) ([]entity, error) {
 	return out, nil
 }
 
-// table is a CSV file in memory. What is no number is 0 and, where it is the
-// last field, read as a list of numbers.
+// table is a CSV file in memory. Fields of a column "interpretation..." are also
+// read as lists of numbers.
 type table struct {
 	names []string
 	rows  [][]float64
@@ -233,14 +252,15 @@ func readTable(path string) (table, error) {
 		var list []int
 		for j, s := range rec {
 			v, err := strconv.ParseFloat(strings.TrimSpace(s), 64)
+			truth := strings.HasPrefix(t.names[j], "interpretation")
 			switch {
 			case err == nil:
 				row[j] = v
-			case j == 0 || j == len(rec)-1: // a time, or a list of metrics
+			case t.names[j] == "datetime" || truth:
 			default:
 				return fmt.Errorf("line %d: cannot read %q as a number", line, s)
 			}
-			if j == len(rec)-1 {
+			if truth {
 				list = numbers(s)
 			}
 		}

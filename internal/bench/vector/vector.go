@@ -79,7 +79,7 @@ type Report struct {
 }
 
 // SMD scores the machines of the Server Machine Dataset below dir:
-// NAME_train.csv(.gz) and NAME_test.csv(.gz), the latter with a last column
+// NAME_train.csv(.gz) and NAME_test.csv(.gz), the latter with a column
 // "label". The metrics to blame come from columns "interpretation..." after it
 // or from interpretation_label/NAME.txt; without either, blame is left out.
 func SMD(ctx context.Context, dir string, o Options) (Report, error) {
