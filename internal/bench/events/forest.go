@@ -56,23 +56,44 @@ type cutTree struct {
 	slots []int32 // leaves of the sample
 }
 
-// see adds a point, measures how far it displaces others, and keeps it or
-// lets it go.
+// see measures how far a point displaces others, and keeps it or lets it go.
 func (t *cutTree) see(p *shingle) float64 {
+	full := len(t.slots) == forestSample
+	if full && t.rng.Float64() >= forestKeep {
+		return t.probe(p)
+	}
 	leaf := t.insert(p)
 	score := t.displacement(leaf)
-	switch {
-	case len(t.slots) < forestSample:
+	if !full {
 		t.slots = append(t.slots, leaf)
-	case t.rng.Float64() < forestKeep:
-		i := t.rng.IntN(len(t.slots))
-		out := t.slots[i]
-		t.slots[i] = leaf
-		t.remove(out)
-	default:
-		t.remove(leaf)
+		return score
 	}
+	i := t.rng.IntN(len(t.slots))
+	out := t.slots[i]
+	t.slots[i] = leaf
+	t.remove(out)
 	return score
+}
+
+// probe gives the displacement that insert and displacement would, and leaves
+// the tree as it is.
+func (t *cutTree) probe(p *shingle) float64 {
+	var top float64
+	for i := t.root; ; {
+		n := &t.nodes[i]
+		if n.left < 0 && n.lo == *p {
+			return top
+		}
+		if _, _, apart := t.draw(n, p); apart {
+			return max(top, float64(n.points))
+		}
+		next, sib := n.right, n.left
+		if p[n.dim] <= n.cut {
+			next, sib = n.left, n.right
+		}
+		top = max(top, float64(t.nodes[sib].points)/float64(t.nodes[next].points+1))
+		i = next
+	}
 }
 
 // displacement is the largest ratio, over the ancestors, of the points that

@@ -260,6 +260,32 @@ func TestTheForestsTreesStaySound(t *testing.T) {
 	}
 }
 
+// Probing without inserting gives, draw for draw, what inserting gives.
+func TestProbingIsInsertingWithoutATrace(t *testing.T) {
+	const seed = 12
+	t.Logf("seed %d", seed)
+	r := rand.New(rand.NewPCG(seed, seed))
+	tree := cutTree{root: -1, rng: rand.New(rand.NewPCG(1, 1))}
+	for i := range 3000 {
+		var p shingle
+		for d := range p {
+			p[d] = float64(r.IntN(1 + i%20))
+		}
+		if i < 300 {
+			tree.see(&p)
+			continue
+		}
+		tree.rng = rand.New(rand.NewPCG(uint64(i), 7))
+		probed := tree.probe(&p)
+		tree.rng = rand.New(rand.NewPCG(uint64(i), 7))
+		leaf := tree.insert(&p)
+		if got := tree.displacement(leaf); got != probed {
+			t.Fatalf("point %d: probing gives %v, inserting %v", i, probed, got)
+		}
+		tree.remove(leaf)
+	}
+}
+
 func TestMergedSpans(t *testing.T) {
 	got := merge([][2]int{{9, 9}, {1, 5}, {5, 7}, {20, 30}, {22, 25}})
 	if want := [][2]int{{1, 7}, {9, 9}, {20, 30}}; !reflect.DeepEqual(got, want) {
