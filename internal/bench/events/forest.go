@@ -9,7 +9,7 @@ const (
 	forestSample    = 256
 	forestShingle   = 8
 	forestKeep      = .1 // share of the points that enter a full tree's sample
-	forestThreshold = 80
+	forestThreshold = 100
 )
 
 // cutForest is a random cut forest: Guha, Mishra, Roy and Schrijvers, "Robust
