@@ -49,7 +49,7 @@ func (rep Report) Print(w io.Writer) error {
 	if rep.WorstSet != "" {
 		fmt.Fprintf(t, "behind the best other on a set, at most\t%+.3f (%s)\n", rep.WorstBehind, rep.WorstSet)
 	}
-	fmt.Fprintf(t, "ns a point:")
+	fmt.Fprintf(t, "ns a point (wall clock):")
 	for _, r := range rep.Rows {
 		fmt.Fprintf(t, " %s %.0f;", r.Detector, r.NsPerPoint)
 	}
