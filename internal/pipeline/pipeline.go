@@ -99,7 +99,8 @@ type Pipeline struct {
 	miner    *logmine.Miner
 	order    *sequence.Model // of log lines within requests
 	drivers  *driver.Book
-	driven   int64 // Unix ms of the last reading of drivers; of the goroutine that ticks
+	byLoad   map[string]bool // ids of anomalies that load explains; of the goroutine that ticks
+	driven   int64           // Unix ms of the last reading of drivers; of the goroutine that ticks
 	joint    *joint.Fleet
 	jointly  int64 // Unix ms of the last joint rows; of the goroutine that ticks
 	engine   *detect.Engine
@@ -146,7 +147,7 @@ func New(cfg Config, log *slog.Logger, reg prometheus.Registerer) (*Pipeline, er
 		logs: logs, derive: normalize.NewDeriver(),
 		topo: topology.New(cfg.Topology), miner: logmine.New(cfg.Logmine),
 		engine: engine, graph: graph.New(expiry), corr: incident.New(cfg.Incident),
-		queue: anomalyQueue{max: cfg.MaxQueue}, drivers: driver.New(driver.Config{}), joint: joint.NewFleet(joint.FleetConfig{}),
+		queue: anomalyQueue{max: cfg.MaxQueue}, drivers: driver.New(driver.Config{}), byLoad: map[string]bool{}, joint: joint.NewFleet(joint.FleetConfig{}),
 		started: time.Now(),
 	}
 	if err := p.wishes.init(cfg.Rules); err != nil {

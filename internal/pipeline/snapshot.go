@@ -166,6 +166,9 @@ func (p *Pipeline) catchUp(ctx context.Context, restored bool, now int64) error 
 			return fmt.Errorf("cannot read back history: %w", err)
 		}
 		p.observe(r.derive, batch)
+		if !restored {
+			p.learnDrivers(min(t+slice-1, newest))
+		}
 	}
 	p.log.Info("detectors have read back stored samples", "from_ms", from, "to_ms", newest, "restored", restored, "now_ms", now)
 	return nil

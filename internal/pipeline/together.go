@@ -49,6 +49,12 @@ func (p *Pipeline) together(now int64, view *graph.View) []ops.Anomaly {
 	return out
 }
 
+// learnDrivers takes one reading of the past that is read back.
+func (p *Pipeline) learnDrivers(at int64) {
+	infos := p.engine.List(func(s *telemetry.Series) bool { return isTarget(s) || isCandidate(s) }, 0)
+	p.drivers.Step(at, driverGroups(infos, nil, at))
+}
+
 func isTarget(s *telemetry.Series) bool {
 	return s.Peer.IsZero() && (s.Signal == telemetry.SignalLatency || s.Signal == telemetry.SignalSaturation) &&
 		!strings.HasPrefix(s.Name, "norn_operation_")
@@ -160,17 +166,34 @@ func candidateRank(s *telemetry.Series) int {
 	return 2
 }
 
-// withoutExplained drops anomalies that the load of their series explains.
+// maxHeld bounds the anomalies whose holding back is remembered.
+const maxHeld = 10_000
+
+// withoutExplained drops anomalies that the load of their series explains, and
+// the end of those that were dropped.
 func (p *Pipeline) withoutExplained(as []ops.Anomaly) []ops.Anomaly {
 	return slices.DeleteFunc(as, func(a ops.Anomaly) bool {
 		if a.SeriesID == 0 || a.Member == "load" {
 			return false
 		}
+		if a.Ended != 0 {
+			held := p.byLoad[a.ID]
+			delete(p.byLoad, a.ID)
+			return held
+		}
 		text, ok := p.drivers.Explains(&a)
-		if ok {
+		if !ok {
+			delete(p.byLoad, a.ID)
+			return false
+		}
+		if len(p.byLoad) >= maxHeld {
+			clear(p.byLoad)
+		}
+		if !p.byLoad[a.ID] {
+			p.byLoad[a.ID] = true
 			p.met.explained.Inc()
 			p.log.Debug("anomaly explained by load", "entity", a.Entity, "series", a.Series, "why", text)
 		}
-		return ok
+		return true
 	})
 }

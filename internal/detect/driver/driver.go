@@ -275,6 +275,9 @@ const bandWidth = 3.75
 // band is the half width of what is expected.
 func (g *guess) band() float64 { return bandWidth * max(g.dev, .02*math.Abs(g.mean)) }
 
+// young is how long (ms) an anomaly's observed value is as old as its load.
+const young = 30_000
+
 // Explains reports whether an anomaly of a driven series is what its load
 // makes of it: the load is unusual, in the direction of the deviation, and
 // the value is within the band that belongs to the load. The text says so.
@@ -292,8 +295,8 @@ func (b *Book) Explains(a *ops.Anomaly) (text string, ok bool) {
 		return "", false
 	}
 	y := t.y
-	if finite(a.Observed) && math.Abs(a.Observed-g.mean) > math.Abs(y-g.mean) {
-		y = a.Observed
+	if a.Onset >= t.t-young && finite(a.Observed) && math.Abs(a.Observed-g.mean) > math.Abs(y-g.mean) {
+		y = a.Observed // later on it is the worst value so far, which had another load
 	}
 	if w := max(g.band(), .2*math.Abs(g.mean)); y < g.mean-w || y > g.top+w {
 		return "", false
