@@ -16,6 +16,7 @@ import (
 
 	"github.com/norn-aiops/norn/internal/cli"
 	"github.com/norn-aiops/norn/internal/config"
+	"github.com/norn-aiops/norn/internal/detect/choice"
 	"github.com/norn-aiops/norn/internal/ops"
 	"github.com/norn-aiops/norn/internal/pipeline"
 	"github.com/norn-aiops/norn/internal/rules"
@@ -407,5 +408,16 @@ func TestMutesAtTheTerminal(t *testing.T) {
 	out, _ := norn(t, server, "mutes", "list")
 	if strings.Contains(out, "deploy") || strings.Count(out, "\n") != 3 {
 		t.Errorf("at last:\n%s", out)
+	}
+}
+
+// A rule can name every member of the full tier; a new one must be told to the
+// rules.
+func TestRulesKnowEveryMember(t *testing.T) {
+	for _, name := range choice.Names() {
+		c := rules.Config{Rules: []rules.Rule{{Name: "r", Match: "{}", Members: map[string]float64{name: .5}}}}
+		if _, err := rules.Compile(time.LoadLocation, c); err != nil {
+			t.Error(err)
+		}
 	}
 }

@@ -152,7 +152,9 @@ func (r Rule) compile(p parser.Parser, key string, bad report) rule {
 }
 
 // members are the names of detection's members, as anomalies carry them.
-func members() []string { return []string{"level", "drift", "spike", "shape", "silence", "up", "load"} }
+func members() []string {
+	return []string{"level", "drift", "spike", "shape", "silence", "up", "load", "jump", "distance", "run", "novelty", "size"}
+}
 
 func isMember(name string) bool {
 	return slices.Contains(members(), name) || strings.HasPrefix(name, "plugin:") && len(name) > len("plugin:")
