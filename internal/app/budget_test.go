@@ -68,6 +68,20 @@ func TestHalfOfManyRequestsFailingOpens(t *testing.T) {
 	}
 }
 
+// A service that never failed, and then fails altogether, is found: it never
+// showed what share a single failure is.
+func TestAServiceThatNeverFailedFailsAltogether(t *testing.T) {
+	o := offline(t, t.TempDir(), storyStart)
+	defer o.Close()
+	s := &smallShop{rnd: rand.New(rand.NewPCG(10, 10)), slow: 1}
+	at := failing(t, o, s, storyStart, 6*45, 60, 0)
+	failing(t, o, s, at, 6*3, 60, 60)
+	got := incidents(t, o)
+	if len(got) != 1 || got[0].Impact < .9 {
+		t.Fatalf("every request fails for three minutes: %v", titles(got))
+	}
+}
+
 // The operator sees the budget, and that nothing is held back.
 func TestTheBudgetIsShownAtTheTerminal(t *testing.T) {
 	a := inProcess(t, nil)

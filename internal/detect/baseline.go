@@ -161,12 +161,19 @@ func (b *baseline) grain(x float32, v float64, f floorKind) {
 }
 
 // evidence is the largest z that a ratio of v may have: three for every event
-// that it can stand for, so that one failure of two requests is not a spike.
+// that it and the last value can stand for, so that one failure of two requests
+// is not a spike, and yet a series that was 0 until everything began to fail
+// speaks although it never showed what a single failure is.
 func (b *baseline) evidence(v float64, f floorKind) float32 {
 	if f != floorRatio || b.granule <= 0 || v <= 0 {
 		return 1e6
 	}
-	return float32(min(1e6, 3*max(1, math.Round(v/float64(b.granule)))))
+	g := float64(b.granule)
+	events := max(1, math.Round(v/g))
+	if last := float64(b.last) + b.offset; last > 0 && b.n > 0 {
+		events += max(1, math.Round(last/g))
+	}
+	return float32(min(1e6, 3*events))
 }
 
 // sparse reports that a count or ratio is zero most of the time: its shape
