@@ -183,13 +183,23 @@ func (g *group) chance(n int) float64 {
 		if r.a.Kind == ops.AnomalyAlert || weakSilence(&r.a) || math.IsNaN(r.a.P) {
 			continue
 		}
-		ps, ws = append(ps, clip(r.a.P, 0, 1)), append(ws, r.surprise)
+		ps, ws = append(ps, clip(r.a.P*looks(&r.a), 0, 1)), append(ws, r.surprise)
 	}
 	p, err := fdr.Merge(ps, ws, max(n, len(ps), 1))
 	if err != nil { // every value was clipped
 		return 1
 	}
 	return p
+}
+
+// looks is in how many looks a p-value was the smallest: that of a single
+// series is of its largest score in some hours, that of an entity's metrics
+// together is of one reading, of which there are a thousand in four hours.
+func looks(a *ops.Anomaly) float64 {
+	if a.Kind == ops.AnomalyJoint {
+		return 1000
+	}
+	return 1
 }
 
 // release moves a held-back candidate that came to nothing to the past.

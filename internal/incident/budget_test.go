@@ -100,14 +100,20 @@ func TestWhatIsCertainAlwaysPasses(t *testing.T) {
 		j     ops.Judgement
 		want  int
 	}{
-		"nothing but chance":                  {weakSigns, weak("batch"), 0},
-		"one failure of two":                  {weakSigns, suffering(2, .5), 0},
-		"far beyond chance":                   {weakSigns, suffering(20, 0), 1},
-		"a tenth of all requests":             {weakSigns, suffering(7, .1), 1},
-		"far outside, but a bystander":        {weakSigns, bystander(suffering(20, 0)), 0},
-		"no budget":                           {func(c *Correlator) { c.budget.cfg.PagesPerWeek = -1; weakSigns(c) }, weak("batch"), 1},
-		"another tool's alert":                {func(c *Correlator) { c.Anomaly(alert("batch", "critical")) }, weak("batch"), 1},
-		"a process that stopped":              {func(c *Correlator) { c.Anomaly(stopped("batch")) }, weak("batch"), 1},
+		"nothing but chance":           {weakSigns, weak("batch"), 0},
+		"one failure of two":           {weakSigns, suffering(2, .5), 0},
+		"far beyond chance":            {weakSigns, suffering(20, 0), 1},
+		"a tenth of all requests":      {weakSigns, suffering(7, .1), 1},
+		"far outside, but a bystander": {weakSigns, bystander(suffering(20, 0)), 0},
+		"no budget":                    {func(c *Correlator) { c.budget.cfg.PagesPerWeek = -1; weakSigns(c) }, weak("batch"), 1},
+		"another tool's alert":         {func(c *Correlator) { c.Anomaly(alert("batch", "critical")) }, weak("batch"), 1},
+		"a process that stopped":       {func(c *Correlator) { c.Anomaly(stopped("batch")) }, weak("batch"), 1},
+		"one odd reading of all metrics": {func(c *Correlator) {
+			weakSigns(c)
+			a := anomaly("joint-batch", "batch", 99, t0, .7)
+			a.Kind, a.P = ops.AnomalyJoint, 1e-7
+			c.Anomaly(a)
+		}, weak("batch"), 0},
 		"strong signs, though nobody suffers": {func(c *Correlator) { signs(c, "batch", 1, t0, 1e-10) }, weak("batch"), 1},
 	} {
 		c := New(Config{Budget: BudgetConfig{Watched: thousand}})
