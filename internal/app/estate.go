@@ -27,13 +27,7 @@ func (l *live) Stats() api.Stats {
 	if det.NotWatched > 0 {
 		out.SeriesUnwatched["detect.max_series reached"] = int(det.NotWatched)
 	}
-	for _, name := range []string{"norn_ingest_rejected_total", "norn_pipeline_rejected_total"} {
-		for _, m := range own[name] {
-			if v := uint64(m.GetCounter().GetValue()); v > 0 {
-				out.Rejects[label(m, "reason")] += v
-			}
-		}
-	}
+	own.refusals(out.Rejects)
 	for _, n := range l.pipe.Normalizer().Masked() {
 		out.SecretsMasked += n
 	}
@@ -70,6 +64,25 @@ func (l *live) own() ownMetrics {
 		out[f.GetName()] = f.GetMetric()
 	}
 	return out
+}
+
+// refusals adds what was refused, by reason. What normalisation refuses is
+// counted by the receivers as well, which answer for it; only Norn's own
+// windows have no receiver.
+func (o ownMetrics) refusals(to map[string]uint64) {
+	count := func(m *dto.Metric) {
+		if v := uint64(m.GetCounter().GetValue()); v > 0 {
+			to[label(m, "reason")] += v
+		}
+	}
+	for _, m := range o["norn_ingest_rejected_total"] {
+		count(m)
+	}
+	for _, m := range o["norn_pipeline_rejected_total"] {
+		if label(m, "signal") == "windows" {
+			count(m)
+		}
+	}
 }
 
 // sum adds the counters of a name whose labels match the given pairs.
