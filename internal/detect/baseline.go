@@ -1,6 +1,10 @@
 package detect
 
-import "math"
+import (
+	"math"
+
+	"github.com/norn-aiops/norn/internal/detect/season"
+)
 
 // baseline expects a value: a slow level or, where the series' own past shows
 // that it predicts better, a profile of the day plus today's shift from it.
@@ -24,6 +28,7 @@ type baseline struct {
 	step2    float32    // mean square of the change from point to point
 	granule  float32    // smallest step (for ratios: smallest positive value), 0 unknown
 	hold     yardstick
+	season   *season.Tracker // nil for most
 	n        uint32
 	seen     [2]uint16       // residuals below and above, saturating
 	bin      uint8           // of the last point
@@ -32,6 +37,7 @@ type baseline struct {
 	weekend  bool            // of the last point
 	both     bool            // other is known
 	negative bool            // a negative value was seen
+	follows  bool            // the season's expectation is in use
 	settle   uint8           // points left after a change of the interval
 	binN     [dayBins]uint16 // points learned, saturating
 	bins     [dayBins]float32
@@ -93,6 +99,10 @@ func (b *baseline) step(m *moment, v float64, f floorKind, frozen, regular bool,
 	r.rel = x
 	r.e1, r.e2 = b.hours(m.bin, x)
 	mean, day, haveDay := b.expect(m.bin, m.pos)
+	rival, still := mean, x
+	if b.season != nil {
+		mean, still = b.seasonal(m.t, mean, x)
+	}
 	if b.n%8 == 0 || b.n&(b.n-1) == 0 || b.n == warmPoints || b.hold.stale || !regular {
 		b.renew(mean, m.dt, f)
 		b.hold.stale = !regular
@@ -102,10 +112,13 @@ func (b *baseline) step(m *moment, v float64, f floorKind, frozen, regular bool,
 	s := b.hold.scale[side]
 	r.mean, r.scale = mean+b.offset, float64(s)
 	r.z = clamp(e/s, -1e6, b.evidence(v, f))
-	r.jump = b.leap(x, r.z, larger(fresh, m.scale))
+	r.jump = b.leap(still, r.z, larger(fresh, m.scale))
 	if !frozen {
 		b.learnScale(e, side, m)
 		b.learnLevel(x, day, haveDay, s, fresh, m)
+	}
+	if b.season != nil {
+		b.teach(m.t, x, rival, !frozen)
 	}
 	b.fast += larger(fresh, m.fast) * (x - b.fast)
 	b.last = x
@@ -353,6 +366,9 @@ func (b *baseline) interval(was, now float64) {
 // weekend, or with its end, says how the two kinds of day differ; any other
 // holds for both.
 func (b *baseline) adopt(t, onset int64) {
+	if b.season != nil {
+		b.season.Move(b.fast - float32(b.expectAt(t)))
+	}
 	bin, pos := dayBin(t)
 	if day, ok := b.profile(bin, pos); ok {
 		other := b.other

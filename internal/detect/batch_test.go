@@ -76,7 +76,7 @@ func TestABatchSaysWhatItsPointsSay(t *testing.T) {
 	for _, m := range f.metas {
 		x, _ := one.Explain(m.ID)
 		y, _ := all.Explain(m.ID)
-		if x != y {
+		if !reflect.DeepEqual(x, y) {
 			t.Fatalf("%+v\n%+v", x, y)
 		}
 	}

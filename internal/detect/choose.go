@@ -25,8 +25,9 @@ func (e *Engine) promote(d *Detector) {
 	d.pick = choice.New(&d.opt.rules)
 }
 
-// demote takes the full tier away.
+// demote takes the full tier and the season away.
 func (e *Engine) demote(d *Detector) {
+	e.release(&d.base)
 	if d.pick != nil {
 		d.pick = nil
 		e.full.Add(-1)

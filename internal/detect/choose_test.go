@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"math"
 	"math/rand/v2"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -119,7 +120,7 @@ func TestTheChoiceSurvivesARestart(t *testing.T) {
 	for id := telemetry.SeriesID(1); id <= 4; id++ {
 		x, _ := a.Explain(id)
 		y, _ := b.Explain(id)
-		if x != y || x.Choice.Profile.Points != 3999 {
+		if !reflect.DeepEqual(x, y) || x.Choice.Profile.Points != 3999 {
 			t.Errorf("series %d: %+v, after a restart %+v", id, x, y)
 		}
 	}

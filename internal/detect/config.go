@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/norn-aiops/norn/internal/detect/choice"
+	"github.com/norn-aiops/norn/internal/detect/season"
 	"github.com/norn-aiops/norn/internal/telemetry"
 )
 
@@ -35,6 +36,12 @@ type Config struct {
 	// Choice weighs the detectors of the full tier. The zero value means
 	// choice.DefaultRules.
 	Choice choice.Rules
+	// Seasons is how many series get a tracker of what they repeat, the first
+	// that come. 0 means none.
+	Seasons int
+	// Calendar says what civil time the seasons go by. nil means UTC without
+	// holidays.
+	Calendar *season.Calendar
 	// Hold is the time in ms that calm points may wait to be judged together,
 	// which is cheaper: points that arrive regularly, well inside of the band.
 	// 0 means not at all.
@@ -117,6 +124,7 @@ func (c Config) options() (out [classes]Options) {
 type Stats struct {
 	Watched     int    `json:"watched"`          // series that have a detector
 	Full        int    `json:"full"`             // of them in the full tier
+	Seasons     int    `json:"seasons"`          // that have a tracker of what they repeat
 	NotWatched  uint64 `json:"not_watched"`      // points of series beyond MaxSeries
 	Points      uint64 `json:"points"`           // judged
 	Refused     uint64 `json:"refused"`          // not finite, or without a series

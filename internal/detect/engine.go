@@ -29,7 +29,7 @@ type Engine struct {
 	shards  [shardCount]shard
 	quiet   atomic.Int64 // Unix ms: nothing is raised for earlier points
 
-	count, full                       atomic.Int64
+	count, full, seasons              atomic.Int64
 	notWatched, refused, late, opened atomic.Uint64
 	feedStopped                       atomic.Bool
 
@@ -116,6 +116,9 @@ func (e *Engine) judge(s *series, p *telemetry.Point) *ops.Anomaly {
 	}
 	s.gone = false
 	s.row.n++
+	if s.det.base.n%seasonEvery == 0 {
+		e.grant(s)
+	}
 	if !s.busy() {
 		return nil
 	}
@@ -190,7 +193,7 @@ func (e *Engine) Stats() Stats {
 		r.mu.Unlock()
 	}
 	return Stats{
-		Watched: int(e.count.Load()), Full: int(e.full.Load()), NotWatched: e.notWatched.Load(), Points: points,
+		Watched: int(e.count.Load()), Full: int(e.full.Load()), Seasons: int(e.seasons.Load()), NotWatched: e.notWatched.Load(), Points: points,
 		Refused: e.refused.Load(), Late: e.late.Load(), Opened: e.opened.Load(),
 		Active: len(e.Active()), FeedStopped: e.feedStopped.Load(),
 	}

@@ -92,7 +92,7 @@ func TestARestoredEngineGoesOnIdentically(t *testing.T) {
 		for _, m := range f.metas {
 			p, _ := a.Explain(m.ID)
 			q, _ := b.Explain(m.ID)
-			if p != q {
+			if !reflect.DeepEqual(p, q) {
 				t.Fatalf("after %d rounds:\n%+v\n%+v", rounds, p, q)
 			}
 		}
@@ -175,7 +175,7 @@ func TestBadPointsAreCountedAndTeachNothing(t *testing.T) {
 	b.Observe(telemetry.Point{V: 1})
 	x, _ := a.Explain(m.ID)
 	y, _ := b.Explain(m.ID)
-	if x != y {
+	if !reflect.DeepEqual(x, y) {
 		t.Errorf("bad points changed the model:\n%+v\n%+v", x, y)
 	}
 	if s := b.Stats(); s.Refused != 901 || s.Late != 600 || s.Points != 300 {

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/norn-aiops/norn/internal/detect/season"
 	"github.com/norn-aiops/norn/internal/ops"
 	"github.com/norn-aiops/norn/internal/telemetry"
 )
@@ -21,8 +22,7 @@ func (d *Detector) band(t int64) ops.Band {
 		return ops.Band{T: t, Expected: 1, Low: 1, High: 1}
 	}
 	b := &d.base
-	bin, pos := dayBin(t)
-	mean, _, _ := b.expect(bin, pos)
+	mean := b.expectAt(t)
 	dt, w := float64(d.pace.every), clamp(float64(d.cal[memLevel].limit), bandWidth, 1.7*bandWidth)
 	out := ops.Band{T: t, Expected: mean + b.offset}
 	out.Low = out.Expected - w*b.scale(0, mean, dt, d.opt.floor)
@@ -65,7 +65,7 @@ type Explanation struct {
 	IntervalSeconds float64            `json:"interval_seconds"`
 	Intermittent    bool               `json:"intermittent"`    // silence means nothing
 	SilentAfter     float64            `json:"silent_after"`    // seconds, 0 when not judged
-	Baseline        string             `json:"baseline"`        // level, daily, up, learning
+	Baseline        string             `json:"baseline"`        // level, daily, season, up, learning
 	DailyGain       float64            `json:"daily_gain"`      // share by which the profile's error is below the level's
 	ShapeReady      bool               `json:"shape_ready"`     // the shape member speaks
 	HistoryHours    float64            `json:"history_hours"`   // of calibration
@@ -80,6 +80,7 @@ type Explanation struct {
 	Z               float64            `json:"z"`               // of the last value
 	Anomalous       bool               `json:"anomalous"`       // an anomaly is open
 	Choice          Choice             `json:"choice,omitzero"` // of the full tier
+	Season          season.Explanation `json:"season,omitzero"` // of what the series repeats
 	Sentence        string             `json:"sentence"`        // all of it in words
 }
 
@@ -101,8 +102,7 @@ func (e *Engine) Explain(id telemetry.SeriesID) (Explanation, bool) {
 
 func (d *Detector) explain() Explanation {
 	b := &d.base
-	bin, pos := dayBin(d.t)
-	mean, _, _ := b.expect(bin, pos)
+	mean := b.expectAt(d.t)
 	band := d.band(d.t)
 	x := Explanation{
 		Points: b.n, IntervalSeconds: float64(d.pace.every), Baseline: "level",
@@ -125,8 +125,13 @@ func (d *Detector) explain() Explanation {
 		x.Baseline = "up"
 	case b.n < warmPoints:
 		x.Baseline = "learning"
+	case b.follows:
+		x.Baseline = "season"
 	case b.daily:
 		x.Baseline = "daily"
+	}
+	if b.season != nil {
+		x.Season = b.season.Explain(d.t)
 	}
 	return x
 }
@@ -148,6 +153,8 @@ func (x *Explanation) sentence(unit string) string {
 	case "learning":
 		fmt.Fprintf(&b, "Still learning: %d of %d points.", x.Points, warmPoints)
 		return b.String()
+	case "season":
+		fmt.Fprintf(&b, "What it repeats is followed: %s; that errs %.0f %% less than without. ", x.Season.Text, 100*x.Season.Gain)
 	case "daily":
 		fmt.Fprintf(&b, "The time of day matters: the profile of the day errs %.0f %% less than a plain level, so it is used. ", 100*x.DailyGain)
 	default:

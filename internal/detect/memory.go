@@ -21,6 +21,9 @@ func (e *Engine) StateBytes() int {
 		if s.det.pick != nil {
 			total += int(unsafe.Sizeof(*s.det.pick))
 		}
+		if s.det.base.season != nil {
+			total += s.det.base.season.Bytes()
+		}
 		for _, r := range s.reports() {
 			if r != nil {
 				total += int(unsafe.Sizeof(*r)) + len(r.a.ID)
@@ -50,6 +53,7 @@ func (s *series) prefetchRest() {
 		prefetchLine(unsafe.Pointer(&r.a.Ended))
 		prefetchLine(unsafe.Pointer(&r.sent))
 	}
+	d.base.prefetchSeason()
 	if p := d.pick; p != nil {
 		prefetchLine(unsafe.Pointer(p))
 		prefetchLine(unsafe.Add(unsafe.Pointer(p), 64))

@@ -179,10 +179,15 @@ func TestNormalLifeRaisesNextToNothing(t *testing.T) {
 
 // quietDays counts the anomalies after the day from.
 func quietDays(k cleanSeries, seed uint64, series, days, from int) (all, paging int) {
+	return quietDaysOf(Config{}, k, seed, series, days, from)
+}
+
+func quietDaysOf(cfg Config, k cleanSeries, seed uint64, series, days, from int) (all, paging int) {
 	for i := range series {
 		life := k.make(rand.New(rand.NewPCG(seed, uint64(i))), 60)
 		start := 1.75e9 - math.Mod(1.75e9, 86400)
-		e := New(Config{QuietBefore: int64(1000 * (start + 86400*float64(from)))})
+		cfg.QuietBefore = int64(1000 * (start + 86400*float64(from)))
+		e := New(cfg)
 		m := &telemetry.Series{ID: 1, Name: k.name, Signal: k.signal, Unit: k.unit, Direction: k.dir}
 		worst := map[string]ops.Anomaly{}
 		for p := range days * 1440 {

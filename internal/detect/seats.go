@@ -249,6 +249,9 @@ func (e *Engine) bound(s *series, c *seat) {
 	mean, _, _ := b.expect(int(b.bin), .5)
 	c.lo = float32(mean) - width*b.hold.scale[0]
 	c.hi = float32(mean) + width*b.hold.scale[1]
+	if b.follows {
+		c.lo, c.hi = b.room(d.t, d.t+seatSize*int64(gap), -width*b.hold.scale[0], width*b.hold.scale[1])
+	}
 	if b.hold.leap > 0 { // two held points are less than a leap apart
 		near := .4 * d.cal[memSpike].limit / b.hold.leap
 		c.lo, c.hi = larger(c.lo, b.last-near), smaller(c.hi, b.last+near)

@@ -143,7 +143,7 @@ func TestHoldingBackFindsTheSame(t *testing.T) {
 			case 0:
 				a, _ := at.Explain(x)
 				b, _ := held.Explain(x)
-				if a != b {
+				if !reflect.DeepEqual(a, b) {
 					t.Fatalf("seed %d, round %d:\n%+v\n%+v", seed, round, a, b)
 				}
 			case 1:

@@ -16,7 +16,7 @@ import (
 // of series, the time at which the feed came back, and their CRC.
 const (
 	snapshotMagic   = "NORNDET"
-	snapshotVersion = 3
+	snapshotVersion = 4
 	maxFrame        = 1 << 20
 )
 
@@ -98,12 +98,14 @@ func (e *Engine) Restore(r io.Reader) error {
 	e.seatMu.Unlock()
 	kept := 0
 	e.full.Store(0)
+	e.seasons.Store(0)
 	for _, s := range all {
 		if kept == e.cfg.MaxSeries {
 			e.notWatched.Add(uint64(len(all) - kept))
 			break
 		}
 		e.keepTier(&s.det)
+		e.keepSeason(&s.det.base)
 		if e.sit(s) {
 			e.bound(s, s.seat())
 			s.row.mu.Unlock()

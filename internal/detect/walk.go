@@ -127,6 +127,7 @@ func (d *Detector) walk(c *codec) {
 	d.level.walk(c)
 	d.form.walk(c)
 	d.walkChoice(c)
+	d.base.walkSeason(c)
 }
 
 func (b *baseline) walk(c *codec) {

@@ -32,14 +32,14 @@ type Period struct {
 func (s *Tracker) Explain(t int64) Explanation {
 	x := Explanation{InUse: s.Use}
 	if s.ErrRival > 0 {
-		x.Gain = 1 - float64(s.ErrUse/s.ErrRival)
+		x.Gain = 1 - float64(root(s.ErrUse)/root(s.ErrRival))
 	}
 	if w := s.week; w != nil && w.Active {
 		x.Calendar = true
 		if s.cal.Zone != nil {
 			x.Zone = s.cal.Zone.String()
 		}
-		x.Differ = w.differ(s.ErrUse)
+		x.Differ = w.differ(root(s.ErrUse) / 1.3)
 		for i, name := range [specialDays]string{"the last day of the month", "the first of the month"} {
 			if w.Special[i].Active {
 				x.Special = append(x.Special, name)

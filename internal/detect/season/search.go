@@ -6,12 +6,13 @@ import (
 )
 
 const (
-	leastLag  = 7   // buckets of a period, at least
-	leastPeak = .25 // autocorrelation of a period, at least
-	leastHill = .2  // by how much it lies above the lowest of shorter ones
-	nearPeak  = .85 // share of the highest peak from which a shorter one is taken
-	leastGain = .15 // share of the later window's variance that the earlier part explains
-	sameShare = .03 // two periods that differ by less are one
+	leastLag      = 7   // buckets of a period, at least
+	leastPeak     = .25 // autocorrelation of a period, at least
+	leastHill     = .2  // by how much it lies above the lowest of shorter ones
+	nearPeak      = .85 // share of the highest peak from which a shorter one is taken
+	leastGain     = .15 // share of the later window's variance that the earlier part explains
+	mostMultiples = 16  // of a period, that make it more exact
+	sameShare     = .03 // two periods that differ by less are one
 )
 
 // search looks for one more period in the history beside those that are
@@ -333,24 +334,25 @@ func peak(cor []float32, lag int) bool {
 func sharpen(x []float32, lag int) float64 {
 	at := func(l int) float64 { return float64(like(x, l)) }
 	period := float64(lag)
-	for m := 1; ; m++ {
+	for m := 1; m <= mostMultiples; m++ {
 		mid := int(math.Round(float64(m) * period))
-		if mid+2 >= len(x)*3/4 && m > 1 || mid+2 >= len(x) {
-			return period
+		if mid < 3 || mid+2 >= len(x)*3/4 && m > 1 || mid+2 >= len(x) {
+			break
 		}
 		best := mid
-		for l := max(2, mid-1); l <= mid+1; l++ {
+		for l := mid - 1; l <= mid+1; l++ {
 			if at(l) > at(best) {
 				best = l
 			}
 		}
 		a, b, c := at(best-1), at(best), at(best+1)
-		d := 0.
-		if bend := a - 2*b + c; bend < 0 && b >= a && b >= c {
-			d = .5 * (a - c) / bend
+		bend := a - 2*b + c
+		if b < a || b < c || bend >= 0 { // no hill here
+			break
 		}
-		period = (float64(best) + d) / float64(m)
+		period = (float64(best) + .5*(a-c)/bend) / float64(m)
 	}
+	return period
 }
 
 // gain is the share of the variance of x's later part that the folded earlier

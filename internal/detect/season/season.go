@@ -21,9 +21,9 @@ const (
 	tauErrors  = 86400.     // seconds: which expectation is better
 	better     = .9         // errors of a component against those without it, to be used
 	worse      = .98        // and from which it is dropped
-	useBelow   = .92        // errors of the whole against the rival's, to be used
-	useAbove   = 1.         // and from which it is not
-	cutErrors  = 5          // mean errors that a point counts at most
+	useBelow   = .8         // errors of the whole against the rival's, to be used
+	useAbove   = .95        // and from which it is not
+	cutErrors  = 3          // usual errors that a point counts at most
 	cycleCount = 2          // periods beside the calendar
 	hourMS     = 3600_000   // ms
 	dayMS      = 86_400_000 // ms
@@ -43,14 +43,15 @@ type head struct {
 	T        int64   // Unix ms of the last point, 0 before the first
 	Every    float32 // usual interval, seconds
 	Shift    float32 // today's difference from the components in use
-	ErrUse   float32 // mean absolute error of what Expect says
-	ErrRival float32 // and of the rival
+	ErrUse   float64 // mean fourth power of the errors of what Expect says
+	ErrRival float64 // and of the rival
 	Seen     float32 // seconds of that comparison
 	Live     bool    // there is a component
 	Active   bool    // one is in use
 	Use      bool    // the whole beats the rival
 	Feast    bool    // the present day is unlike others: a holiday, or the month's end
 	Dawn     float32 // Shift when it began
+	Said     float32 // of the last point
 	N        uint32
 }
 
@@ -73,11 +74,30 @@ func New(cal *Calendar) *Tracker {
 	return &Tracker{cal: cal}
 }
 
+// SetCalendar changes the calendar, or gives it after Read.
+func (s *Tracker) SetCalendar(cal *Calendar) {
+	if cal == nil {
+		cal = &Calendar{}
+	}
+	s.cal = cal
+	if w := s.week; w != nil {
+		w.now = hour{}
+		if w.Count > 0 { // an hour had begun
+			w.now = w.look(s.T, cal)
+		}
+	}
+}
+
 // InUse reports whether Expect predicts the series better than the rival.
 func (s *Tracker) InUse() bool { return s.Use }
 
-// Errors gives the mean absolute errors of Expect and of the rival.
-func (s *Tracker) Errors() (own, rival float32) { return s.ErrUse, s.ErrRival }
+// Errors gives the size of the errors of Expect and of the rival: the fourth
+// root of the mean fourth power, because it is the large ones that raise
+// alarms, and what comes at its own time has large ones.
+func (s *Tracker) Errors() (own, rival float32) { return root(s.ErrUse), root(s.ErrRival) }
+
+// Last gives what Expect said of the last point before it was learned.
+func (s *Tracker) Last() float32 { return s.Said }
 
 // Expect gives the expectation at t (Unix ms), of the past or the future too,
 // by what is known now.
@@ -123,6 +143,9 @@ func (s *Tracker) parts(t int64) (p parts) {
 // would be expected without the tracker. Nothing is learned of a point that
 // learn says is no example of the usual.
 func (s *Tracker) Step(t int64, x, rival float32, learn bool) {
+	if s.Active {
+		s.Said = s.Expect(t)
+	}
 	dt := s.arrive(t)
 	if !learn || isBad(x) || isBad(rival) {
 		return
@@ -170,7 +193,7 @@ func (s *Tracker) follow(t int64, x, rival, dt float32) {
 	rate := min(.25, dt/tauShift)
 	wide := float32(math.Inf(1))
 	if m := max(s.ErrUse, s.ErrRival); s.Seen > 40*s.Every && m > 0 {
-		wide = cutErrors * m
+		wide = cutErrors * root(m)
 	}
 	e := cut(x-p.sum-s.Shift, wide)
 	tau := float32(tauErrors)
@@ -178,8 +201,8 @@ func (s *Tracker) follow(t int64, x, rival, dt float32) {
 		tau = 3 * tauErrors // what differs on one day of the week
 	}
 	a := max(dt/(s.Seen+dt+1e-6), min(1, dt/tau))
-	s.ErrUse += a * (abs(e) - s.ErrUse)
-	s.ErrRival += a * (abs(cut(x-rival, wide)) - s.ErrRival)
+	s.ErrUse += float64(a) * (fourth(e) - s.ErrUse)
+	s.ErrRival += float64(a) * (fourth(cut(x-rival, wide)) - s.ErrRival)
 	s.Seen = min(s.Seen+dt, 30*tauErrors)
 	s.Shift += rate * e
 	s.Active = false
@@ -207,9 +230,9 @@ func (s *Tracker) decide() {
 	switch {
 	case !s.Active:
 		s.Use = false
-	case !s.Use && s.Seen > 3*3600 && s.ErrUse < useBelow*s.ErrRival:
+	case !s.Use && s.Seen > 3*3600 && root(s.ErrUse) < useBelow*root(s.ErrRival):
 		s.Use = true
-	case s.Use && s.ErrUse > useAbove*s.ErrRival:
+	case s.Use && root(s.ErrUse) > useAbove*root(s.ErrRival):
 		s.Use = false
 	}
 }
@@ -261,7 +284,7 @@ func (r *trial) verdict(period, after float32, s *Tracker) (keep bool) {
 	case !r.Active && r.Seen >= after && r.With < better*r.Without:
 		r.Active = true
 		s.Shift = r.Shift
-		s.Seen, s.Use = 0, s.Use && s.ErrUse < useBelow*s.ErrRival
+		s.Seen = 0
 	case r.Active && r.With > worse*r.Without:
 		s.Shift = r.Alone
 		s.past.restart()
@@ -298,6 +321,10 @@ func (r *trial) move(x float32) {
 }
 
 func abs(x float32) float32 { return math.Float32frombits(math.Float32bits(x) &^ (1 << 31)) }
+
+func fourth(x float32) float64 { return float64(x) * float64(x) * float64(x) * float64(x) }
+
+func root(x float64) float32 { return float32(math.Sqrt(math.Sqrt(x))) }
 
 // cut keeps x within -wide..wide.
 func cut(x, wide float32) float32 {

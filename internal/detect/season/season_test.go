@@ -140,7 +140,7 @@ func TestTwoPeriodsAtOnce(t *testing.T) {
 	}
 	w = world{s: New(nil)}
 	f = func(t int64) float64 { return 100 + 10*wave(t, 100*minute) + 15*wave(t, days) + 2*n() }
-	end = w.run(monday, 8*days, 2*minute, f)
+	end = w.run(monday, 10*days, 2*minute, f)
 	w.reset()
 	w.run(end, days, 2*minute, f)
 	if got := active(w.s); !slices.Equal(got, []float64{6000}) || !w.s.Explain(end).Calendar || w.err > .35*w.rival {

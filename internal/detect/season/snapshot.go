@@ -93,10 +93,8 @@ func (s *Tracker) Read(b []byte) error {
 	if !ok || len(b) > 0 || !n.sound() {
 		return ErrState
 	}
-	if n.week != nil && n.week.Count > 0 { // the hour that had begun
-		n.week.now = n.week.look(n.T, n.cal)
-	}
 	*s = n
+	s.SetCalendar(s.cal)
 	return nil
 }
 
@@ -106,7 +104,7 @@ func (s *Tracker) sound() bool {
 	if h.N > ringSize || h.Width < 0 || h.Width > 0 && !(h.Unit > 0) || isBad(h.Mid) || isBad(h.Sum) || s.Every < 0 {
 		return false
 	}
-	if isBad(s.Shift) || isBad(s.ErrUse) || isBad(s.ErrRival) || isBad(s.Seen) || s.Live != (s.week != nil || s.cycles[0] != nil || s.cycles[1] != nil) {
+	if isBad(s.Shift) || !(s.ErrUse >= 0) || !(s.ErrRival >= 0) || isBad(s.Seen) || s.Live != (s.week != nil || s.cycles[0] != nil || s.cycles[1] != nil) {
 		return false
 	}
 	fine := func(list ...float32) bool {

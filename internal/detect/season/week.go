@@ -284,7 +284,12 @@ func (s *special) learn(hour int, d float32) {
 	}
 }
 
+// keep gives the week back as long as it is worth it. Before every day has
+// been seen it is not used: nobody can foretell the first weekend.
 func (w *week) keep(s *Tracker) *week {
+	if s.T-w.First < 8*dayMS {
+		return w
+	}
 	if !w.verdict(4*86400, 86400, s) {
 		return nil
 	}
