@@ -331,6 +331,9 @@ func TestWishesAreFollowedAtOnceAndKept(t *testing.T) {
 	if _, err := p.SetWishes(t.Context(), rules.Config{Rules: []rules.Rule{{Name: "x", Match: "("}}}, 1); !errors.Is(err, pipeline.ErrWish) {
 		t.Errorf("a wrong change: %v", err)
 	}
+	if _, err := p.SetWishes(t.Context(), rules.Config{CustomMetrics: []rules.CustomMetric{{Name: "x", Logs: "a:("}}}, 1); !errors.Is(err, pipeline.ErrWish) || !strings.Contains(err.Error(), "custom_metrics[0] (x).logs") {
+		t.Errorf("LogsQL that nobody understands: %v", err)
+	}
 	f.run(2*time.Minute, values)
 	if got := f.raised(); got["pool_off"][0].Ended == 0 || got["pool_on"][0].Ended != 0 {
 		t.Errorf("after the rule: %+v", got)

@@ -230,17 +230,9 @@ func (p *Pipeline) countLogs(ctx context.Context, m *customMetric, at int64, app
 // countBy gives the number of records by group in the interval before to (Unix
 // ms), and notes the groups.
 func (p *Pipeline) countBy(ctx context.Context, m *customMetric, to int64) (map[string]float64, error) {
-	by := make([]string, len(m.By))
-	for i, f := range m.By {
-		by[i] = strconv.Quote(f)
-	}
-	query := m.Logs + " | stats by (" + strings.Join(by, ", ") + ") count() as " + countField
-	if len(by) == 0 {
-		query = m.Logs + " | stats count() as " + countField
-	}
 	counts := map[string]float64{}
 	var bad error
-	err := p.st.Logs.SearchLogs(ctx, store.LogQuery{Query: query, From: (to - m.Every) * 1e6, To: to*1e6 - 1, Limit: maxCustomSeries + 1}, func(row store.Row) bool {
+	err := p.st.Logs.SearchLogs(ctx, store.LogQuery{Query: logsQuery(m.CustomMetric), From: (to - m.Every) * 1e6, To: to*1e6 - 1, Limit: maxCustomSeries + 1}, func(row store.Row) bool {
 		n, err := strconv.ParseFloat(row[countField], 64)
 		if err != nil {
 			bad = fmt.Errorf("the query's result has no count: %v", row)
@@ -261,11 +253,23 @@ func (p *Pipeline) countBy(ctx context.Context, m *customMetric, to int64) (map[
 	if err == nil {
 		err = bad
 	}
-	if err == nil && len(by) == 0 && len(counts) == 0 {
+	if err == nil && len(m.By) == 0 && len(counts) == 0 {
 		ls := labels.FromStrings(labels.MetricName, m.Name)
 		m.groups[ls.String()] = logGroup{ls, to}
 	}
 	return counts, err
+}
+
+// logsQuery counts what a custom metric's LogsQL matches.
+func logsQuery(m rules.CustomMetric) string {
+	if len(m.By) == 0 {
+		return m.Logs + " | stats count() as " + countField
+	}
+	by := make([]string, len(m.By))
+	for i, f := range m.By {
+		by[i] = strconv.Quote(f)
+	}
+	return m.Logs + " | stats by (" + strings.Join(by, ", ") + ") count() as " + countField
 }
 
 // labelName makes a label's name of a field's.

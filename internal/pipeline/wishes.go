@@ -110,6 +110,9 @@ func (p *Pipeline) SetWishes(ctx context.Context, c rules.Config, revision int64
 	if err != nil {
 		return w.revision, fmt.Errorf("%w: %w", ErrWish, err)
 	}
+	if err := p.tryLogs(ctx, c); err != nil {
+		return w.revision, err
+	}
 	raw, err := json.Marshal(storedWishes{Revision: revision + 1, Config: c})
 	if err != nil {
 		return w.revision, fmt.Errorf("cannot encode what is set for detection: %w", err)
@@ -122,6 +125,24 @@ func (p *Pipeline) SetWishes(ctx context.Context, c rules.Config, revision int64
 	p.derive.Redescribe()
 	p.dropUnwatched()
 	return w.revision, nil
+}
+
+// tryLogs asks the log store for nothing with every LogsQL text, to see
+// whether it understands them.
+func (p *Pipeline) tryLogs(ctx context.Context, c rules.Config) error {
+	for i, m := range c.CustomMetrics {
+		if m.Logs == "" {
+			continue
+		}
+		err := p.st.Logs.SearchLogs(ctx, store.LogQuery{Query: logsQuery(m), From: 1, To: 2, Limit: 1}, func(store.Row) bool { return false })
+		if errors.Is(err, store.ErrBadQuery) {
+			return fmt.Errorf("%w: custom_metrics[%d] (%s).logs: %w", ErrWish, i, m.Name, err)
+		}
+		if err != nil {
+			return fmt.Errorf("cannot try the query of custom metric %s: %w", m.Name, err)
+		}
+	}
+	return nil
 }
 
 // dropUnwatched takes the series that are not watched any more out of
