@@ -52,7 +52,8 @@ func hostileModule(t *testing.T) string {
 // that they are meant for and no others; a module that hangs and one that is
 // not there hold nobody up.
 func TestPluginsRaiseAnomaliesOfTheirOwn(t *testing.T) {
-	f := newFeed(t, t.TempDir(), fmt.Sprintf(`
+	dir := t.TempDir()
+	settings := fmt.Sprintf(`
   rules:
     - {name: mild, match: 'heap_mild', member_weights: {'plugin:leak': 0.4}}
     - {name: deaf, match: 'heap_deaf', member_weights: {'plugin:leak': 0}}
@@ -61,8 +62,8 @@ func TestPluginsRaiseAnomaliesOfTheirOwn(t *testing.T) {
     - {name: ewma, path: %q, match: 'waves', threshold: 8, weight: 0.5, limits: {instances: 2}}
     - {name: endless, path: %q, match: '{}', limits: {call_timeout: 50ms}}
     - {name: nowhere, path: /does/not/exist.wasm, match: '{}'}
-`, leakModule, exampleInGo(t), hostileModule(t)), 1_760_000_000_000)
-	defer f.close()
+`, leakModule, exampleInGo(t), hostileModule(t))
+	f := newFeed(t, dir, settings, 1_760_000_000_000)
 	rng := rand.New(rand.NewPCG(17, 1))
 	leaking, wave := 0., 0.
 	n := 0
@@ -122,6 +123,16 @@ func TestPluginsRaiseAnomaliesOfTheirOwn(t *testing.T) {
 		if a.Member == "plugin:leak" && a.Ended == 0 {
 			t.Errorf("it does not end: %+v", a)
 		}
+	}
+	// after a restart a plugin is shown what came lately, and raises nothing of it
+	leaking = .01
+	f.run(10*time.Minute, values)
+	f.close()
+	f = newFeed(t, dir, settings, f.now)
+	defer f.close()
+	f.tick()
+	if s := pluginStates(f.o.plugins, f.o.Pipeline)[0]; s.Points < 3*40 || s.Raised != 0 {
+		t.Errorf("after a restart: %+v", s)
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/storage"
 
+	"github.com/norn-aiops/norn/internal/api"
 	"github.com/norn-aiops/norn/internal/cli"
 	"github.com/norn-aiops/norn/internal/config"
 	"github.com/norn-aiops/norn/internal/detect/choice"
@@ -159,6 +160,10 @@ func TestRulesDecideWhatIsRaised(t *testing.T) {
 	watched := f.o.Pipeline.Engine().List(func(s *telemetry.Series) bool { return s.Name == "queue_off" || s.Name == "queue_other" }, 0)
 	if len(watched) != 0 {
 		t.Errorf("%d series are watched that should not be", len(watched))
+	}
+	explained, _ := (&live{pipe: f.o.Pipeline}).Explain(got["queue_light"][0].SeriesID)
+	if !slices.Contains(explained.Facts, api.Fact{Name: "rules", Text: "light: weight 0.4"}) {
+		t.Errorf("the explanation does not name the rule: %+v", explained.Facts)
 	}
 	f.run(20*time.Minute, at(150)) // silence of what is not watched is no news
 	for _, a := range slices.Concat(f.raised()["queue_off"], f.raised()["queue_other"]) {

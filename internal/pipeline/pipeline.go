@@ -245,7 +245,9 @@ func (p *Pipeline) Quiet(on bool) {
 	case on:
 		p.quiet.Store(true)
 		p.setQuietBefore(math.MaxInt64)
-	case p.quiet.Swap(false):
+	case p.quiet.Load():
+		p.catchUpPlugins(0) // what waits for them is past too
+		p.quiet.Store(false)
 		p.setQuietBefore(p.clock.Load())
 	}
 }

@@ -126,11 +126,16 @@ func (p *Pipeline) offer(points []telemetry.Point, quiet bool) {
 			}
 		}
 	}
-	if !quiet {
-		return
+	if quiet {
+		p.catchUpPlugins(maxPluginQueue / 2)
 	}
-	for _, x := range ps.list {
-		if x.waiting() >= maxPluginQueue/2 && x.mayCatchUp() {
+}
+
+// catchUpPlugins has the plugins score now what waits for them, if more than
+// least points do. It is called while history is read.
+func (p *Pipeline) catchUpPlugins(least int) {
+	for _, x := range p.plugins.list {
+		if x.waiting() > least && x.mayCatchUp() {
 			p.ask(context.Background(), x)
 		}
 	}

@@ -153,7 +153,7 @@ func TestFaultsAreNamedAllAtOnce(t *testing.T) {
 	_, err := Compile(time.LoadLocation, Config{
 		Rules: []Rule{
 			{Match: "x"}, {Name: "a", Match: `{x=`}, {Name: "a", Match: "x", Weight: w(-1), Direction: "sideways", Sensitivity: "some"},
-			{Name: "b", Match: "", Weight: w(11), Range: Range{Min: w(3), Max: w(1)}, Members: map[string]float64{"levle": 1}},
+			{Name: "b", Match: "", Weight: w(11), Range: Range{Min: w(3), Max: w(1)}, Members: map[string]float64{"levels": 1}},
 			{Name: "c", Match: "x", MinDeviation: MinDeviation{Absolute: w(-3)}},
 		},
 		Mutes: []Mute{
@@ -170,7 +170,7 @@ func TestFaultsAreNamedAllAtOnce(t *testing.T) {
 	}
 	for _, want := range []string{
 		"rules[0]: name is missing", "rules[1] (a).match", "rules[2] (a): the name is taken", "rules[2] (a).weight", "rules[2] (a).direction", "rules[2] (a).sensitivity",
-		"rules[3] (b).match", "rules[3] (b).weight", "rules[3] (b).range", `"levle"`, "rules[4] (c).min_deviation.absolute", "mutes[0] (m): needs", "mutes[1] (n).start",
+		"rules[3] (b).match", "rules[3] (b).weight", "rules[3] (b).range", `"levels"`, "rules[4] (c).min_deviation.absolute", "mutes[0] (m): needs", "mutes[1] (n).start",
 		"mutes[2] (o).end", "weekly.days", "weekly.from", "weekly.to", "weekly.time_zone", "custom_metrics[0] (norn_x).name", "custom_metrics[1] (a b).name",
 		"custom_metrics[2] (x).expr", "custom_metrics[3] (y): needs", "custom_metrics[4] (z): needs", "custom_metrics[5] (v).expr", "custom_metrics[6] (u).by",
 		"custom_metrics[6] (u).interval", "custom_metrics[6] (u).signal", "custom_metrics[6] (u): entity and", "custom_metrics[7] (u): the name is taken",

@@ -15,7 +15,7 @@ import (
 	"github.com/norn-aiops/norn/internal/telemetry"
 )
 
-// bodies of functions
+// Bodies of functions follow.
 func giveValue() []byte { return instructions(0x20, 2) }                // the value is the score
 func at1024() []byte    { return instructions(0x41, signed(1024)) }     // alloc
 func zero() []byte      { return f64const(0) }                          // f64.const 0
@@ -24,7 +24,7 @@ func grow(n int64) []byte { // memory.grow n, drop
 	return append(append([]byte{0x41}, signed(n)...), 0x40, 0x00, 0x1a)
 }
 
-// count gives how often it was called: (i64 at 0)++
+// count gives how often it was called; it counts in its memory, at 0.
 func count() []byte {
 	return instructions(0x41, 0, 0x41, 0, 0x29, 3, 0, 0x42, 1, 0x7c, 0x37, 3, 0, 0x41, 0, 0x29, 3, 0, 0xb9)
 }
