@@ -51,6 +51,7 @@ func layers() map[string]entry {
 		"internal/telemetry": in(words),
 
 		"internal/graph":     in(kernels),
+		"internal/holiday":   in(kernels), // which days are unlike others
 		"internal/stats":     in(kernels),
 		"internal/stats/fdr": in(kernels),
 		"internal/store":     in(kernels, "internal/graph"), // contracts only

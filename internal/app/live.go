@@ -157,6 +157,9 @@ func facts(x *detect.Explanation) []api.Fact {
 	if x.Choice.Text != "" {
 		out = append(out, api.Fact{Name: "choice", Text: x.Choice.Text})
 	}
+	if x.Season.Text != "" {
+		out = append(out, api.Fact{Name: "season", Text: x.Season.Text})
+	}
 	if x.Intermittent {
 		out = append(out, api.Fact{Name: "intermittent", Text: "gaps are usual, so silence means nothing"})
 	} else if x.SilentAfter > 0 {

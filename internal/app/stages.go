@@ -5,6 +5,8 @@ import (
 
 	"github.com/norn-aiops/norn/internal/config"
 	"github.com/norn-aiops/norn/internal/detect"
+	"github.com/norn-aiops/norn/internal/detect/season"
+	"github.com/norn-aiops/norn/internal/holiday"
 	"github.com/norn-aiops/norn/internal/incident"
 	"github.com/norn-aiops/norn/internal/logmine"
 	"github.com/norn-aiops/norn/internal/normalize"
@@ -31,14 +33,28 @@ func stageConfig(c config.Config) pipeline.Config {
 	logs.NoMask, logs.MaskPatterns = !c.Normalize.Mask.Enabled, c.Normalize.Mask.Patterns
 	window := time.Duration(c.Topology.Window)
 	return pipeline.Config{
-		Normalize:   logs,
-		Topology:    topology.Config{Window: window, Lag: time.Duration(c.Topology.Lag)},
-		Logmine:     logmine.Config{Window: window},
-		Detect:      detect.Config{MaxSeries: c.Detect.MaxSeries, Full: fullSeries(c.Detect.FullSeries), Sensitivity: c.Detect.Sensitivity, Hold: detectHold.Milliseconds()},
+		Normalize: logs,
+		Topology:  topology.Config{Window: window, Lag: time.Duration(c.Topology.Lag)},
+		Logmine:   logmine.Config{Window: window},
+		Detect: detect.Config{MaxSeries: c.Detect.MaxSeries, Full: fullSeries(c.Detect.FullSeries), Sensitivity: c.Detect.Sensitivity, Hold: detectHold.Milliseconds(),
+			Seasons: c.Detect.Seasons.MaxSeries, Calendar: calendar(c.Detect.Seasons)},
 		Incident:    incident.Config{Quiet: time.Duration(c.Incident.QuietPeriod).Milliseconds(), MaxGroups: c.Incident.MaxOpen, Budget: alertBudget(c.Alerts.Budget)},
 		Rules:       c.Detect.Config,
 		GraphExpiry: time.Duration(c.Topology.Expiry),
 	}
+}
+
+// calendar makes the seasons' calendar. The settings have been checked; what
+// is not known is UTC without holidays.
+func calendar(s config.Seasons) *season.Calendar {
+	out := &season.Calendar{}
+	if zone, err := time.LoadLocation(s.Timezone); err == nil {
+		out.Zone = zone
+	}
+	if h, ok := holiday.New(s.Holidays); ok {
+		out.Holiday = h.Name
+	}
+	return out
 }
 
 // fullSeries turns the setting into the detector's, for which 0 is the default.

@@ -188,6 +188,7 @@ type Detect struct {
 	MaxSeries    int     `yaml:"max_series"`
 	FullSeries   int     `yaml:"full_series"`
 	Sensitivity  float64 `yaml:"false_alarms_per_series_week"`
+	Seasons      Seasons `yaml:"seasons"`
 	rules.Config `yaml:",inline"`
 	Plugins      []Plugin `yaml:"plugins"`
 }
@@ -208,6 +209,13 @@ type PluginLimits struct {
 	CallTime  Duration `yaml:"call_timeout"`
 	Instances int      `yaml:"instances"`
 	Series    int      `yaml:"series"`
+}
+
+// Seasons says how the periods of series are followed.
+type Seasons struct {
+	MaxSeries int    `yaml:"max_series"` // 0: none
+	Timezone  string `yaml:"timezone"`   // IANA name, "Local" is the machine's own
+	Holidays  string `yaml:"holidays"`   // country, two letters; "" none
 }
 
 // Incident says how long an incident lingers.
@@ -257,7 +265,7 @@ func Default() Config {
 			Mask: Mask{Enabled: true, Patterns: map[string]string{}}, MaxLogAge: d(7 * day), MaxFuture: d(10 * time.Minute),
 		},
 		Topology: Topology{Window: d(10 * time.Second), Lag: d(5 * time.Second), Expiry: d(time.Hour)},
-		Detect: Detect{MaxSeries: 1_000_000, FullSeries: 10_000, Sensitivity: 0.05,
+		Detect: Detect{MaxSeries: 1_000_000, FullSeries: 10_000, Sensitivity: 0.05, Seasons: Seasons{MaxSeries: 20_000, Timezone: "Local"},
 			Config: rules.Config{Rules: []rules.Rule{}, Mutes: []rules.Mute{}, CustomMetrics: []rules.CustomMetric{}}, Plugins: []Plugin{}},
 		Incident: Incident{QuietPeriod: d(2 * time.Minute), MaxOpen: 200},
 		Alerts:   Alerts{Budget: Budget{FalsePagesPerWeek: 3, Per: "fleet"}},

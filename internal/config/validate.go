@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/norn-aiops/norn/internal/holiday"
 	"github.com/norn-aiops/norn/internal/rules"
 )
 
@@ -109,6 +110,19 @@ func (c *Config) checkLimits(bad report) {
 	}
 }
 
+func (c *Config) checkSeasons(bad report) {
+	s := c.Detect.Seasons
+	if s.MaxSeries < 0 {
+		bad("detection.seasons.max_series", "must not be below 0")
+	}
+	if _, err := time.LoadLocation(s.Timezone); err != nil {
+		bad("detection.seasons.timezone", "%v", err)
+	}
+	if _, ok := holiday.New(s.Holidays); !ok && s.Holidays != "" {
+		bad("detection.seasons.holidays", "no country %q is known; there are %s", s.Holidays, strings.Join(holiday.Countries(), ", "))
+	}
+}
+
 func (c *Config) checkStages(bad report) {
 	for i, p := range c.Normalize.Mask.Patterns {
 		if _, err := regexp.Compile(p); err != nil {
@@ -127,6 +141,7 @@ func (c *Config) checkStages(bad report) {
 	if c.Detect.Sensitivity <= 0 || c.Detect.Sensitivity > 100 {
 		bad("detection.false_alarms_per_series_week", "must be above 0 and at most 100")
 	}
+	c.checkSeasons(bad)
 	if _, err := rules.Compile(time.LoadLocation, c.Detect.Config); err != nil {
 		for text := range strings.SplitSeq(err.Error(), "\n") {
 			key, text, _ := strings.Cut(text, ": ")
