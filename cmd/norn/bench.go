@@ -16,6 +16,7 @@ import (
 	"github.com/norn-aiops/norn/internal/bench/load"
 	"github.com/norn-aiops/norn/internal/bench/loghub"
 	"github.com/norn-aiops/norn/internal/bench/nab"
+	"github.com/norn-aiops/norn/internal/bench/season"
 	"github.com/norn-aiops/norn/internal/bench/vector"
 	"github.com/norn-aiops/norn/internal/cli"
 )
@@ -40,7 +41,7 @@ func benchCommand() *cobra.Command {
 	var output string
 	c := &cobra.Command{Use: "bench", Short: "Measure Norn on public data and against bare engines"}
 	c.PersistentFlags().StringVarP(&output, "output", "o", "table", "table or json")
-	c.AddCommand(benchEvents(&output), benchCSV(&output), benchNAB(&output), benchIngest(&output), benchDetect(&output), benchFalseAlarms(&output), benchLoad(&output), benchLoghub(&output),
+	c.AddCommand(benchEvents(&output), benchCSV(&output), benchNAB(&output), benchIngest(&output), benchDetect(&output), benchSeason(&output), benchFalseAlarms(&output), benchLoad(&output), benchLoghub(&output),
 		benchVector(&output, smdSet()), benchVector(&output, skabSet()))
 	return c
 }
@@ -226,6 +227,30 @@ bytes_per_series, state_bytes_per_series, allocs_per_point}.`,
 	c.Flags().IntVar(&o.Series, "series", 20_000, "series")
 	c.Flags().IntVar(&o.Points, "points", 64, "measured points a series and age")
 	c.Flags().IntVar(&o.Warm, "warm", 600, "points of a warm series before the measurement")
+	c.Flags().Uint64Var(&o.Seed, "seed", 1, "of the values")
+	return c
+}
+
+func benchSeason(output *string) *cobra.Command {
+	var o season.Options
+	c := &cobra.Command{
+		Use: "season", Short: "False alarms and misses with and without seasons", Args: cobra.NoArgs,
+		Long: `Plays simulated series with periods, civil weeks, clock changes, holidays and
+ends of months through the engine, with and without following them. Faults add
+or take 40 % of the series' range for 90 minutes.
+
+JSON: series, weeks, kinds[]{name, with{false_per_series_week, missed, faults},
+without{...}, follows}, mean.`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			r, err := season.Run(cmd.Context(), o)
+			if err != nil {
+				return err
+			}
+			return show(cmd, *output, r)
+		},
+	}
+	c.Flags().IntVar(&o.Series, "series", 5, "series a kind")
+	c.Flags().IntVar(&o.Weeks, "weeks", 6, "judged, after five of learning")
 	c.Flags().Uint64Var(&o.Seed, "seed", 1, "of the values")
 	return c
 }
