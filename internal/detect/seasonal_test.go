@@ -144,3 +144,40 @@ func TestASeasonSurvivesARestartAndIsBounded(t *testing.T) {
 		t.Errorf("\n%+v\n%+v", x, y)
 	}
 }
+
+// Points that are held back find the same in a series whose expectation moves.
+func TestHoldingBackGoesOnWithASeason(t *testing.T) {
+	t.Logf("seed %d", storySeed)
+	m := &telemetry.Series{ID: 8, Name: "held", Signal: telemetry.SignalSaturation, Unit: "1"}
+	one, held := New(Config{Seasons: 1}), New(Config{Seasons: 1, Hold: 60_000})
+	a, b := map[string]bool{}, map[string]bool{}
+	r := rand.New(rand.NewPCG(storySeed, 5))
+	var most uint8
+	for i := range 5 * 8640 {
+		now := 1.75e9 + 10*float64(i)
+		v := 100 + 40*math.Sin(2*math.Pi*now/18000) + 3*r.NormFloat64()
+		if i > 4*8640 && i%4000 < 60 {
+			v = 220 - v
+		}
+		p := telemetry.Point{Series: m, T: int64(1000 * now), V: v}
+		if x := one.Observe(p); x != nil {
+			a[x.ID] = true
+		}
+		held.ObserveBatch([]telemetry.Point{p}, func(x *ops.Anomaly) { b[x.ID] = true })
+		if i > 3*8640 {
+			most = max(most, held.find(8).seat().n)
+		}
+	}
+	held.Settle()
+	x, _ := one.Explain(8)
+	y, _ := held.Explain(8)
+	if x.Baseline != "season" || y.Baseline != "season" || math.Abs(x.Expected-y.Expected) > 1 {
+		t.Errorf("one by one:\n%s\nheld back:\n%s", x.Sentence, y.Sentence)
+	}
+	if most == 0 || most == waiting {
+		t.Errorf("%d points were held at most", most)
+	}
+	if len(a) == 0 || !reflect.DeepEqual(a, b) {
+		t.Errorf("%d anomalies one by one, %d held back", len(a), len(b))
+	}
+}

@@ -145,6 +145,9 @@ func (s *Tracker) text(x *Explanation, t int64) string {
 		text := fmt.Sprintf("period of a day, confirmed on %d days", days)
 		if len(x.Differ) > 0 {
 			text = fmt.Sprintf("period of a week, learned on %d days; %s differ", days, strings.Join(x.Differ, " and "))
+			if len(x.Differ) > 4 {
+				text = fmt.Sprintf("period of a week, learned on %d days; its days differ from each other", days)
+			}
 		}
 		says = append(says, text)
 	} else if s.week != nil {

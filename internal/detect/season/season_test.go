@@ -459,3 +459,32 @@ func TestAnythingFiniteAndUnevenIsTaken(t *testing.T) {
 		}
 	}
 }
+
+// BenchmarkStep is what a point costs beside the detector: while nothing is
+// known, and with a week and a period in use.
+func BenchmarkStep(b *testing.B) {
+	n := noise(15)
+	for _, c := range []struct {
+		name string
+		f    func(t int64) float64
+	}{
+		{"searching", func(int64) float64 { return n() }},
+		{"following", func(t int64) float64 { return office(time.UnixMilli(t).UTC()) + 30*wave(t-monday, 7*hours) + n() }},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			w := world{s: New(nil)}
+			at := w.run(monday, 21*days, 5*minute, c.f)
+			var week [2016]float32
+			for i := range week {
+				week[i] = float32(c.f(at + int64(i)*5*minute))
+			}
+			i := 0
+			for b.Loop() {
+				w.s.Step(at, week[i], 50, true)
+				at += 5 * minute
+				i = (i + 1) % len(week)
+			}
+			b.Log(w.s.Explain(at).Text)
+		})
+	}
+}
