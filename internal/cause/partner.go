@@ -102,7 +102,7 @@ func (m *model) pairRatio(a, b *lineCounts) *evidence {
 	ev := &evidence{kind: kLog, meta: a.s.Meta, n: m.cfg.MinBaseline, scale: 1, perRequest: true, entity: a.s.Meta.Entity,
 		instance: a.s.Meta.Instance, x: x, med: sum.Median, onset: m.w.from}
 	tail := max(sum.Q95-sum.Median, sum.Median-sum.Q05)
-	ev.s = max(sum.IQR()/1.349, tail/1.645, .02, mixDrift*p, math.Sqrt(max(p*math.Abs(1-p), .05*max(p, .2))/lb))
+	ev.s = max(sum.IQR()/1.349, tail/1.645, .02, mixDrift(sum.Median), math.Sqrt(max(p*math.Abs(1-p), .05*max(p, .2))/lb))
 	ev.low, ev.high = max(0, ev.med-1.96*ev.s), ev.med+1.96*ev.s
 	ev.d = math.Abs(ev.x - ev.med)
 	ev.raw, ev.z = ev.d, ev.d/ev.s

@@ -16,9 +16,13 @@ const binWidth = 60_000
 // leastRequests is how many requests a bin needs to say anything per request.
 const leastRequests = 3
 
-// mixDrift is how much lines and calls a request vary because the mix of
-// requests does, as a share: no count of requests makes them surer than that.
-const mixDrift = .08
+// mixDrift is the error of lines or calls a request that comes from the mix of
+// requests: none where each request gives one (or none), most where half of
+// them do. No count of requests makes them surer than that.
+func mixDrift(perRequest float64) float64 {
+	_, share := math.Modf(math.Abs(perRequest))
+	return .25 * share * (1 - share)
+}
 
 // counts sums rates into bins: events per bin.
 type counts map[int64]float64
@@ -86,7 +90,7 @@ func (m *model) perRequest(s *Series, k kind, requests *Series) (*evidence, bool
 		x: lines / n, med: sum.Median}
 	tail := max(sum.Q95-sum.Median, sum.Median-sum.Q05)
 	p := max(sum.Median, ev.x)
-	ev.s = max(sum.IQR()/1.349, tail/1.645, .02, mixDrift*p, math.Sqrt(max(p*math.Abs(1-p), .05*max(p, .2))/n))
+	ev.s = max(sum.IQR()/1.349, tail/1.645, .02, mixDrift(sum.Median), math.Sqrt(max(p*math.Abs(1-p), .05*max(p, .2))/n))
 	ev.low, ev.high = max(0, ev.med-1.96*ev.s), ev.med+1.96*ev.s
 	ev.d = math.Abs(ev.x - ev.med)
 	ev.raw, ev.z = ev.d, ev.d/ev.s
