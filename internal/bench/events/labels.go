@@ -174,10 +174,10 @@ func csvLabels(in io.Reader, path string, r *Refused) ([]mark, error) {
 	comma := ","
 	for line := 1; ; line++ {
 		text, err := readLine(b)
-		if err != nil && !errors.Is(err, io.EOF) {
+		end := errors.Is(err, io.EOF)
+		if err != nil && !end {
 			return nil, err
 		}
-		end := err != nil
 		text = strings.TrimSpace(strings.TrimPrefix(text, "\ufeff"))
 		switch {
 		case text == "" || text[0] == '#':

@@ -38,15 +38,6 @@ func gaussian(seed uint64, n int) []float64 {
 	return noise(seed, n, func(r *rand.Rand, _ int) float64 { return r.NormFloat64() })
 }
 
-func alarms(vs []Verdict, from int) (n int) {
-	for _, v := range vs[from:] {
-		if v.Score >= 1 {
-			n++
-		}
-	}
-	return n
-}
-
 func TestFiniteInFiniteOut(t *testing.T) {
 	const seed = 21
 	t.Logf("seed %d", seed)
