@@ -85,7 +85,8 @@ func layers() map[string]entry {
 		"internal/store/vlogs":         in(adapters),
 		"web":                          in(adapters), // the built console, embedded
 
-		"internal/api":               in(flow),
+		"internal/api":               in(flow, "internal/backtest"),
+		"internal/backtest":          in(flow),
 		"internal/pipeline":          in(flow),
 		"internal/bench/csvdata":     in(flow),
 		"internal/bench/detect":      in(flow),

@@ -11,6 +11,7 @@ import (
 	"github.com/norn-aiops/norn/internal/api"
 	"github.com/norn-aiops/norn/internal/ops"
 	"github.com/norn-aiops/norn/internal/rules"
+	"github.com/norn-aiops/norn/internal/store"
 )
 
 // Wishes are kept as the pipeline keeps them: checked, with a revision.
@@ -90,5 +91,97 @@ func TestDetectionIsSetThroughTheAPI(t *testing.T) {
 	}
 	if muted := read[api.MutedList](t, srv, "/api/v1/detection/muted?limit=1"); len(muted.Muted) != 1 || muted.Muted[0].Mute != "from the file" {
 		t.Errorf("muted: %+v", muted)
+	}
+}
+
+func (p *samplePipeline) StartBacktest(from, to int64, change string) (api.Backtest, error) {
+	if !strings.HasPrefix(change, "detection:") {
+		return api.Backtest{}, fmt.Errorf("line 1: %w", api.ErrInvalid)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.tests) > 0 {
+		return api.Backtest{}, fmt.Errorf("one runs: %w", api.ErrConflict)
+	}
+	p.tests = append(p.tests, api.Backtest{ID: "bt-1", State: api.BacktestRuns, From: from, To: to, Change: change})
+	return p.tests[0], nil
+}
+
+func (p *samplePipeline) Backtest(id string) (api.Backtest, error) {
+	for _, b := range p.Backtests() {
+		if b.ID == id {
+			return b, nil
+		}
+	}
+	return api.Backtest{}, fmt.Errorf("backtest %q: %w", id, store.ErrNotFound)
+}
+
+func (p *samplePipeline) Backtests() []api.Backtest {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return append([]api.Backtest{}, p.tests...)
+}
+
+func (p *samplePipeline) StopBacktest(id string) (api.Backtest, error) {
+	p.mu.Lock()
+	for i := range p.tests {
+		p.tests[i].State = api.BacktestStopped
+	}
+	p.mu.Unlock()
+	return p.Backtest(id)
+}
+
+func (p *samplePipeline) Mark(ctx context.Context, id, who string, mark ops.Mark) (*ops.Incident, error) {
+	return p.change(ctx, id, "marked", who, string(mark), func(in *ops.Incident) error { in.Mark = mark; return nil })
+}
+
+// Backtests are begun, watched and stopped; what cannot be used, a second one
+// and one that is not there are refused.
+func TestBacktestsThroughTheAPI(t *testing.T) {
+	s := openSample(t, 1, false, sampleEnd)
+	srv := api.New(s.options())
+	for _, tc := range []struct {
+		method, path, body string
+		want               int
+	}{
+		{"POST", "backtests", `{"from":"-1d","change":"nonsense"}`, 400},
+		{"POST", "backtests", `{"from":"yesterday","change":"detection: {}"}`, 400},
+		{"POST", "backtests", `{"change":"detection: {}"}`, 422},
+		{"GET", "backtests/bt-1", "", 404},
+		{"POST", "backtests/bt-1/stop", "", 404},
+		{"POST", "backtests", `{"from":"-1d","change":"detection: {}"}`, 200},
+		{"POST", "backtests", `{"from":"-1d","change":"detection: {}"}`, 409},
+		{"GET", "backtests/bt-1", "", 200},
+		{"POST", "backtests/bt-1/stop", "", 200},
+	} {
+		if a := ask(t, srv, tc.method, "/api/v1/"+tc.path, tc.body); a.code != tc.want {
+			t.Errorf("%s %s %s: %d %s", tc.method, tc.path, tc.body, a.code, a.body)
+		}
+	}
+	list := read[api.BacktestList](t, srv, "/api/v1/backtests").Backtests
+	if len(list) != 1 || list[0].State != api.BacktestStopped || list[0].To-list[0].From != 24*3600_000 {
+		t.Errorf("%+v", list)
+	}
+}
+
+// An incident is marked, and the mark taken back.
+func TestIncidentsAreMarked(t *testing.T) {
+	s := openSample(t, 1, false, sampleEnd)
+	srv := api.New(s.options())
+	id := read[api.IncidentList](t, srv, "/api/v1/incidents?from=0").Incidents[0].ID
+	for _, mark := range []string{"real", "noise", "none"} {
+		if a := ask(t, srv, "POST", "/api/v1/incidents/"+id+"/mark", `{"mark":"`+mark+`"}`); a.code != 200 {
+			t.Fatalf("%s: %d %s", mark, a.code, a.body)
+		}
+		want := strings.TrimSuffix(mark, "none")
+		if got := read[ops.Incident](t, srv, "/api/v1/incidents/"+id); string(got.Mark) != want {
+			t.Errorf("%s gives %q", mark, got.Mark)
+		}
+	}
+	if a := ask(t, srv, "POST", "/api/v1/incidents/"+id+"/mark", `{"mark":"maybe"}`); a.code != 422 {
+		t.Errorf("maybe: %d", a.code)
+	}
+	if a := ask(t, srv, "POST", "/api/v1/incidents/nope/mark", `{"mark":"real"}`); a.code != 404 {
+		t.Errorf("unknown: %d", a.code)
 	}
 }

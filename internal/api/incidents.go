@@ -34,6 +34,7 @@ type Summary struct {
 	Anomalies  int               `json:"anomalies"`
 	Alerts     int               `json:"alerts" doc:"Raw alerts and anomalies folded in."`
 	Change     *telemetry.Change `json:"change,omitempty" doc:"The suspected change."`
+	Mark       ops.Mark          `json:"mark,omitempty" enum:"real,noise"`
 }
 
 // summarise takes from an incident what a list shows.
@@ -42,7 +43,7 @@ func summarise(in *ops.Incident) Summary {
 		ID: in.ID, State: in.State, Title: in.Title, Sentence: in.Sentence, Verdict: in.Verdict, Severity: in.Severity,
 		Impact: in.Impact, ImpactText: in.ImpactText, Confidence: in.Confidence, Onset: in.Onset, Opened: in.Opened,
 		Updated: in.Updated, Resolved: in.Resolved, MergedInto: in.MergedInto, Affected: len(in.Entities),
-		Anomalies: len(in.Anomalies), Alerts: in.Alerts,
+		Anomalies: len(in.Anomalies), Alerts: in.Alerts, Mark: in.Mark,
 	}
 	for i := range in.Causes {
 		c := &in.Causes[i]
@@ -78,12 +79,12 @@ func (s *Server) listIncidents(ctx context.Context, in *listIncidentsInput) (*bo
 	}
 	now := s.now()
 	if in.From != "" {
-		if f.From, err = parseTime("from", in.From, now); err != nil {
+		if f.From, err = ParseTime("from", in.From, now); err != nil {
 			return nil, err
 		}
 	}
 	if in.To != "" {
-		if f.To, err = parseTime("to", in.To, now); err != nil {
+		if f.To, err = ParseTime("to", in.To, now); err != nil {
 			return nil, err
 		}
 	}
@@ -226,6 +227,31 @@ func (s *Server) act(v verb) func(context.Context, *actInput) (*body[ops.Inciden
 		}
 		return ok(*inc), nil
 	}
+}
+
+type markInput struct {
+	ID   string `path:"id" maxLength:"200"`
+	Body struct {
+		Who  string `json:"who,omitempty" maxLength:"200" doc:"The person; 'console' when empty."`
+		Mark string `json:"mark" enum:"real,noise,none" doc:"real: somebody had to know; noise: nobody had to; none takes a mark back."`
+	}
+}
+
+// markIncident notes an operator's verdict, which backtests are tried on.
+func (s *Server) markIncident(ctx context.Context, in *markInput) (*body[ops.Incident], error) {
+	who := strings.TrimSpace(in.Body.Who)
+	if who == "" {
+		who = "console"
+	}
+	mark := ops.Mark(in.Body.Mark)
+	if mark == "none" {
+		mark = ""
+	}
+	inc, err := s.live.Mark(ctx, in.ID, who, mark)
+	if err != nil {
+		return nil, fmt.Errorf("incident %q: %w", in.ID, err)
+	}
+	return ok(*inc), nil
 }
 
 // ChangeList is the changes of a range, oldest first.

@@ -17,6 +17,7 @@ type Live interface {
 	Estate
 	Operator
 	Detection
+	Backtester
 }
 
 // Watcher answers what detection knows of single series.
@@ -63,6 +64,9 @@ type Operator interface {
 	Acknowledge(ctx context.Context, id, who, text string) (*ops.Incident, error)
 	Resolve(ctx context.Context, id, who, text string) (*ops.Incident, error)
 	Comment(ctx context.Context, id, who, text string) (*ops.Incident, error)
+	// Mark notes whether an incident was real or noise, in any state; an empty
+	// mark takes it back.
+	Mark(ctx context.Context, id, who string, mark ops.Mark) (*ops.Incident, error)
 	// Why says why the anomaly was put into the incident. An unknown incident
 	// or anomaly gives store.ErrNotFound (wrapped).
 	Why(ctx context.Context, incident, anomaly string) (Why, error)

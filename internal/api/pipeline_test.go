@@ -30,6 +30,7 @@ type samplePipeline struct {
 	dropped   uint64
 	stats     api.Stats
 	wishes    rules.Config
+	tests     []api.Backtest
 	revision  int64
 }
 

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"reflect"
 	"sort"
+	"strings"
 	"sync"
 	"time"
 
@@ -162,6 +163,7 @@ func (s *Server) routes() {
 	post(s, "acknowledge", "incidents/{id}/acknowledge", "Acknowledge an incident", s.act(Live.Acknowledge))
 	post(s, "resolve", "incidents/{id}/resolve", "Resolve an incident by hand", s.act(Live.Resolve))
 	post(s, "comment", "incidents/{id}/comment", "Comment on an incident", s.act(needText(Live.Comment)))
+	post(s, "mark", "incidents/{id}/mark", "Mark an incident as real or as noise, for backtests", s.markIncident)
 	get(s, "list-services", "services", "Health of every service", s.listServices)
 	get(s, "get-graph", "graph", "The dependency graph as of a time", s.getGraph)
 	get(s, "list-series", "series", "Find watched series", s.listSeries)
@@ -175,6 +177,7 @@ func (s *Server) routes() {
 	get(s, "list-changes", "changes", "Deploys, configuration and other changes", s.listChanges)
 	get(s, "list-anomalies", "anomalies", "Anomalies of a time range", s.listAnomalies)
 	s.registerDetection()
+	s.registerBacktests()
 	s.registerEvents()
 	s.registerLogin()
 }
@@ -243,6 +246,13 @@ type cellCache struct {
 func schemaName(t reflect.Type, hint string) string {
 	if t == reflect.TypeFor[Event]() {
 		return "StreamEvent"
+	}
+	of := t
+	for of.Kind() == reflect.Pointer {
+		of = of.Elem()
+	}
+	if strings.HasSuffix(of.PkgPath(), "/internal/backtest") {
+		return "Backtest" + of.Name()
 	}
 	return huma.DefaultSchemaNamer(t, hint)
 }

@@ -130,7 +130,7 @@ func (s *Server) getGraph(_ context.Context, in *graphInput) (*body[Graph], erro
 	at := now.UnixMilli()
 	if in.At != "" {
 		var err error
-		if at, err = parseTime("at", in.At, now); err != nil {
+		if at, err = ParseTime("at", in.At, now); err != nil {
 			return nil, err
 		}
 	}

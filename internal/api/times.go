@@ -22,13 +22,13 @@ type Range struct {
 func (r Range) resolve(now time.Time, fallback time.Duration) (from, to int64, err error) {
 	to = now.UnixMilli()
 	if r.To != "" {
-		if to, err = parseTime("to", r.To, now); err != nil {
+		if to, err = ParseTime("to", r.To, now); err != nil {
 			return 0, 0, err
 		}
 	}
 	from = to - fallback.Milliseconds()
 	if r.From != "" {
-		if from, err = parseTime("from", r.From, now); err != nil {
+		if from, err = ParseTime("from", r.From, now); err != nil {
 			return 0, 0, err
 		}
 	}
@@ -42,7 +42,9 @@ func (r Range) resolve(now time.Time, fallback time.Duration) (from, to int64, e
 // not fit the nanoseconds that logs and spans are stored with.
 const latest = 1 << 43
 
-func parseTime(name, text string, now time.Time) (int64, error) {
+// ParseTime reads a moment as the API takes it: Unix ms, RFC 3339, now, or an
+// age such as -1h. The error calls it by name.
+func ParseTime(name, text string, now time.Time) (int64, error) {
 	if text == "now" {
 		return now.UnixMilli(), nil
 	}

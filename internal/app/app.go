@@ -43,6 +43,7 @@ type App struct {
 	plugins  []loadedPlugin
 	server   *ingest.Server
 	parts    []part // receivers
+	tests    *backtests
 }
 
 // part is something that runs until its context ends.

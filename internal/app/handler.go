@@ -35,8 +35,10 @@ func routes() []api.Route {
 // handler is everything that is served on the main address.
 func (a *App) handler(ctx context.Context) (http.Handler, error) {
 	st := a.stores.contracts()
+	a.tests = newBacktests(a.opts.Config, a.pipe, a.stores.metrics, st.State)
+	a.parts = append(a.parts, part{name: "backtests", run: a.tests.run})
 	srv := api.New(api.Options{
-		Live:    &live{pipe: a.pipe, registry: a.reg, log: a.log, started: time.Now(), plugins: a.plugins},
+		Live:    &live{backtests: a.tests, pipe: a.pipe, registry: a.reg, log: a.log, started: time.Now(), plugins: a.plugins},
 		Metrics: st.Metrics, Logs: st.Logs, Traces: st.Traces, State: st.State,
 		Console: web.Dist(), Extra: routes(), Version: a.opts.Version,
 		Token: a.opts.Config.Server.Token.Reveal(), Log: a.log,

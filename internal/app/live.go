@@ -25,6 +25,7 @@ var _ api.Live = (*live)(nil)
 
 // live shows the running pipeline to the API. It only translates.
 type live struct {
+	*backtests
 	pipe     *pipeline.Pipeline
 	registry prometheus.Gatherer
 	log      *slog.Logger
@@ -237,6 +238,11 @@ func (l *live) Resolve(ctx context.Context, id, who, text string) (*ops.Incident
 // Comment adds to an incident's timeline.
 func (l *live) Comment(ctx context.Context, id, who, text string) (*ops.Incident, error) {
 	return l.do(ctx, (*incident.Correlator).Comment, id, who, text)
+}
+
+// Mark notes an operator's verdict on an incident.
+func (l *live) Mark(ctx context.Context, id, who string, mark ops.Mark) (*ops.Incident, error) {
+	return l.pipe.Mark(ctx, id, who, mark)
 }
 
 func (l *live) do(ctx context.Context, act pipeline.Act, id, who, text string) (*ops.Incident, error) {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/url"
 	"os"
+	"slices"
 	"strconv"
 	"text/tabwriter"
 
@@ -70,7 +71,7 @@ func incidentsCommand(a *asker) *cobra.Command {
 	c.AddCommand(listIncidents(a), listSuppressed(a), showIncident(a), explainIncident(a),
 		actOnIncident(a, "acknowledge", "Say that somebody works on it"),
 		actOnIncident(a, "resolve", "Close an incident by hand"),
-		actOnIncident(a, "comment", "Add a comment to the timeline"))
+		actOnIncident(a, "comment", "Add a comment to the timeline"), markIncident(a))
 	return c
 }
 
@@ -169,6 +170,35 @@ func actOnIncident(a *asker, verb, short string) *cobra.Command {
 	}
 	c.Flags().StringVar(&who, "who", os.Getenv("USER"), "your name")
 	c.Flags().StringVar(&text, "text", "", "what to add to the timeline")
+	return c
+}
+
+func markIncident(a *asker) *cobra.Command {
+	var who string
+	c := &cobra.Command{
+		Use: "mark ID real|noise|none", Short: "Say whether somebody had to know; backtests are tried on it",
+		Long: `Marks an incident: real (somebody had to know), noise (nobody had to), or none
+(takes a mark back). 'norn backtest' says how many incidents that are marked real
+a change would lose, and how many that are marked noise it would save.`,
+		Args: cobra.ExactArgs(2), ValidArgsFunction: func(cmd *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective) {
+			if len(args) == 1 {
+				return []string{"real", "noise", "none"}, cobra.ShellCompDirectiveNoFileComp
+			}
+			return a.completeIncidents(cmd, args, word)
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if !slices.Contains([]string{"real", "noise", "none"}, args[1]) {
+				return &Error{ExitUsage, fmt.Errorf("%q is not one of real, noise, none", args[1])}
+			}
+			var in ops.Incident
+			path := "/api/v1/incidents/" + url.PathEscape(args[0]) + "/mark"
+			if err := a.client().post(cmd.Context(), path, map[string]string{"who": who, "mark": args[1]}, &in); err != nil {
+				return err
+			}
+			return a.print(cmd.OutOrStdout(), in, func(w io.Writer) { incidentPage(w, &in) })
+		},
+	}
+	c.Flags().StringVar(&who, "who", os.Getenv("USER"), "your name")
 	return c
 }
 

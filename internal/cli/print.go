@@ -67,6 +67,9 @@ func incidentPage(w io.Writer, in *ops.Incident) {
 	if in.Resolved != 0 {
 		fmt.Fprintf(w, "resolved\t%s\n", clock(in.Resolved))
 	}
+	if in.Mark != "" {
+		fmt.Fprintf(w, "marked\t%s\n", in.Mark)
+	}
 	fmt.Fprintf(w, "verdict\t%s, %s sure\n", in.Verdict, percent(in.Confidence))
 	fmt.Fprintf(w, "impact\t%s\n", in.ImpactText)
 	fmt.Fprintf(w, "folded in\t%d alerts and anomalies\n\n", in.Alerts)

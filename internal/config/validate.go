@@ -136,7 +136,7 @@ func (c *Config) checkStages(bad report) {
 		bad("detection.max_series", "must be above 0")
 	}
 	if c.Detect.FullSeries < 0 {
-		bad("detect.full_series", "must not be below 0")
+		bad("detection.full_series", "must not be below 0")
 	}
 	if c.Detect.Sensitivity <= 0 || c.Detect.Sensitivity > 100 {
 		bad("detection.false_alarms_per_series_week", "must be above 0 and at most 100")

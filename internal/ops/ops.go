@@ -200,6 +200,16 @@ type Event struct {
 	Text   string           `json:"text"`
 }
 
+// Mark is an operator's verdict on an incident, which later changes of
+// detection are tried on.
+type Mark string
+
+// Marks.
+const (
+	MarkReal  Mark = "real"  // somebody had to know
+	MarkNoise Mark = "noise" // nobody had to
+)
+
 // Incident is anomalies and alerts that share a cause.
 type Incident struct {
 	ID         string             `json:"id"`
@@ -223,4 +233,5 @@ type Incident struct {
 	Changes    []telemetry.Change `json:"changes"`
 	Timeline   []Event            `json:"timeline"`
 	Alerts     int                `json:"alerts"` // raw alerts and anomalies folded in
+	Mark       Mark               `json:"mark,omitempty" enum:"real,noise"`
 }

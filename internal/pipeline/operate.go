@@ -54,6 +54,29 @@ func (p *Pipeline) doStored(ctx context.Context, act Act, id, who, text string, 
 	return stored, nil
 }
 
+// Mark stores an operator's verdict on an incident, also on one that ended
+// long ago. An unknown one gives store.ErrNotFound.
+func (p *Pipeline) Mark(ctx context.Context, id, who string, mark ops.Mark) (*ops.Incident, error) {
+	now := p.Now()
+	in, err := p.corr.Mark(id, now, who, mark)
+	if errors.Is(err, incident.ErrUnknown) {
+		stored, serr := p.st.State.Incident(ctx, id)
+		if serr != nil {
+			return nil, errors.Join(serr, err)
+		}
+		in, err = *stored, nil
+		in.Mark = mark
+		in.Timeline = append(in.Timeline, incident.MarkEvent(now, who, mark))
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := p.keep(ctx, []ops.Incident{in}); err != nil {
+		return nil, err
+	}
+	return &in, nil
+}
+
 // Why gives the grounds for an anomaly's place in an incident.
 func (p *Pipeline) Why(id, anomaly string) (sentence string, reasons []incident.Reason, err error) {
 	reasons, ok := p.corr.Reasons(id, anomaly)

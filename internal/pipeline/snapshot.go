@@ -2,7 +2,6 @@ package pipeline
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -10,13 +9,9 @@ import (
 	"io"
 	"slices"
 
-	"github.com/prometheus/prometheus/model/labels"
-	"github.com/prometheus/prometheus/storage"
-
 	"github.com/norn-aiops/norn/internal/normalize"
 	"github.com/norn-aiops/norn/internal/ops"
 	"github.com/norn-aiops/norn/internal/store"
-	"github.com/norn-aiops/norn/internal/telemetry"
 )
 
 // Keys of the state store's blobs.
@@ -158,48 +153,19 @@ func (p *Pipeline) catchUp(ctx context.Context, restored bool, now int64) error 
 	}
 	p.Quiet(true)
 	defer p.Quiet(false)
-	r := reader{derive: normalize.NewDeriver(), refs: map[uint64]storage.SeriesRef{}}
-	r.derive.SetDescribe(p.describe)
-	for t := from; t <= newest; t += slice {
-		batch, err := r.slice(ctx, h, t, min(t+slice-1, newest))
+	learnt := from
+	derive := normalize.NewDeriver() // the store's references may mean other series by now
+	derive.SetDescribe(p.describe)
+	for batch, err := range ReadHistory(ctx, h, from, newest, slice) {
 		if err != nil {
 			return fmt.Errorf("cannot read back history: %w", err)
 		}
-		p.observe(r.derive, batch)
-		if !restored {
-			p.learnDrivers(min(t+slice-1, newest))
+		p.observe(derive, batch)
+		if last := batch[len(batch)-1].T; !restored && (last-learnt >= slice || last == newest) {
+			p.learnDrivers(last)
+			learnt = last
 		}
 	}
 	p.log.Info("detectors have read back stored samples", "from_ms", from, "to_ms", newest, "restored", restored, "now_ms", now)
 	return nil
-}
-
-// reader turns stored samples back into what the tap would have seen. It has
-// a deriver and references of its own: those of the store may mean other
-// series by now.
-type reader struct {
-	derive *normalize.Deriver
-	refs   map[uint64]storage.SeriesRef // by label hash
-}
-
-// slice returns the samples in [from, to] in order of time.
-func (r *reader) slice(ctx context.Context, h History, from, to int64) ([]store.Committed, error) {
-	var batch []store.Committed
-	err := h.SelectAll(ctx, from, to, func(ls labels.Labels, samples []telemetry.Sample) {
-		hash := ls.Hash()
-		ref, ok := r.refs[hash]
-		if !ok {
-			ref = storage.SeriesRef(len(r.refs) + 1)
-			r.refs[hash] = ref
-		}
-		typ, unit := h.Metadata(ls.Get(labels.MetricName))
-		for _, x := range samples {
-			batch = append(batch, store.Committed{Ref: ref, Labels: ls, T: x.T, V: x.V, Type: typ, Unit: unit})
-		}
-	})
-	if err != nil {
-		return nil, err
-	}
-	slices.SortStableFunc(batch, func(a, b store.Committed) int { return cmp.Compare(a.T, b.T) })
-	return batch, nil
 }

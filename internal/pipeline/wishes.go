@@ -80,6 +80,23 @@ func (p *Pipeline) loadWishes(ctx context.Context) error {
 	return nil
 }
 
+// StoredWishes reads what was set for detection through the API from a state
+// store.
+func StoredWishes(ctx context.Context, st store.State) (rules.Config, error) {
+	raw, err := st.Blob(ctx, blobWishes)
+	if errors.Is(err, store.ErrNotFound) {
+		return rules.Config{}, nil
+	}
+	var kept storedWishes
+	if err == nil {
+		err = json.Unmarshal(raw, &kept)
+	}
+	if err != nil {
+		return rules.Config{}, fmt.Errorf("cannot load what was set for detection: %w", err)
+	}
+	return kept.Config, nil
+}
+
 // describe is asked about every new description of a series.
 func (p *Pipeline) describe(s *telemetry.Series) {
 	p.wishes.now.Load().Describe(s)

@@ -7,10 +7,14 @@ async function pages(t) {
   const trace = t.trace ? new URL(t.trace) : null;
   const id = trace?.searchParams.get("trace") ?? (await t.api("traces?service=frontend&limit=1")).spans[0].trace_id;
   const series = (await t.api(`series?q=latency+${t.truth[0]}&limit=1`)).series[0].id;
+  const { backtests } = await t.api("backtests");
+  const tried = backtests[0] ?? (await t.api("backtests", { from: "-30m", change: "detection: {false_alarms_per_series_week: 1}" }));
+  for (let b = tried; b.state === "running"; b = await t.api(`backtests/${tried.id}`)) await new Promise((done) => setTimeout(done, 500));
   return [
     ["now", "/", "a.cell", 0],
     ["history", "/incidents", "a.incident", 0],
     ["incident", new URL(await permalink(t)).pathname, "svg.chain .node", 2],
+    ["backtest", `/backtest?id=${tried.id}`, "#sums-h", 0],
     ["metrics", "/explore", ".seriesrow", 2],
     ["series", `/explore?series=${series}`, ".explain p", 1],
     ["logs", "/explore?tab=logs", ".logline", 0],

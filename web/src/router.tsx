@@ -44,6 +44,13 @@ const incident = createRoute({
   validateSearch: (s: Record<string, unknown>): SpanSearch => readSpan(s),
 });
 
+const backtest = createRoute({
+  getParentRoute: () => root,
+  path: "/backtest",
+  component: lazyRouteComponent(() => import("./pages/BacktestPage"), "BacktestPage"),
+  validateSearch: (s: Record<string, unknown>): { id?: string | undefined } => ({ id: text(s["id"]) }),
+});
+
 const explore = createRoute({
   getParentRoute: () => root,
   path: "/explore",
@@ -72,7 +79,7 @@ function stringifySearch(o: Record<string, unknown>): string {
 }
 
 export const router = createRouter({
-  routeTree: root.addChildren([now, incidents, incident, explore]),
+  routeTree: root.addChildren([now, incidents, incident, backtest, explore]),
   defaultPendingComponent: () => <Loading lines={4} height={80} />,
   scrollRestoration: true,
   parseSearch,

@@ -77,6 +77,24 @@ func Open(ctx context.Context, dbURL string) (*DB, error) {
 	return d, nil
 }
 
+// OpenPast opens a database that is there to read it: it makes and migrates
+// nothing, and every Put fails.
+func OpenPast(ctx context.Context, dbURL string) (*DB, error) {
+	path, ok := strings.CutPrefix(dbURL, "sqlite:")
+	if !ok {
+		return Open(ctx, dbURL)
+	}
+	d, err := openSQLite(strings.TrimPrefix(path, "//"))
+	if err != nil {
+		return nil, err
+	}
+	if err := d.write.Close(); err != nil {
+		return nil, errors.Join(fmt.Errorf("state store: %w", err), d.read.Close())
+	}
+	d.write = d.read // of which every connection is query_only
+	return d, nil
+}
+
 func openSQLite(path string) (*DB, error) {
 	if path == "" {
 		return nil, errors.New("state store: cannot open sqlite: the path is missing (sqlite:/path/file.db)")

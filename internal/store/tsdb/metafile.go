@@ -27,12 +27,14 @@ type metaLine struct {
 // maxMetaNames bounds the names that are kept.
 const maxMetaNames = 100_000
 
-func openMetaFile(dir string) (*metaFile, map[string]metadata.Metadata, error) {
-	path := filepath.Join(dir, "metadata.jsonl")
+const metaName = "metadata.jsonl"
+
+// readMeta reads the file; none is an empty one.
+func readMeta(path string) (map[string]metadata.Metadata, error) {
 	known := map[string]metadata.Metadata{}
 	raw, err := os.ReadFile(path)
 	if err != nil && !os.IsNotExist(err) {
-		return nil, nil, fmt.Errorf("cannot read metric metadata: %w", err)
+		return nil, fmt.Errorf("cannot read metric metadata: %w", err)
 	}
 	lines := bufio.NewScanner(bytes.NewReader(raw))
 	lines.Buffer(nil, 1<<20)
@@ -41,6 +43,15 @@ func openMetaFile(dir string) (*metaFile, map[string]metadata.Metadata, error) {
 		if json.Unmarshal(lines.Bytes(), &l) == nil && l.Name != "" { // a kill may have torn the last line
 			known[l.Name] = metadata.Metadata{Type: l.Type, Unit: l.Unit, Help: l.Help}
 		}
+	}
+	return known, nil
+}
+
+func openMetaFile(dir string) (*metaFile, map[string]metadata.Metadata, error) {
+	path := filepath.Join(dir, metaName)
+	known, err := readMeta(path)
+	if err != nil {
+		return nil, nil, err
 	}
 	f, err := os.CreateTemp(dir, "metadata-*.tmp")
 	if err != nil {

@@ -41,18 +41,23 @@ func (d *DB) SelectAll(ctx context.Context, from, to int64, visit func(labels.La
 	return d.each(ctx, from, to, false, visit)
 }
 
-func (d *DB) each(ctx context.Context, from, to int64, sorted bool, visit func(labels.Labels, []telemetry.Sample), ms ...*labels.Matcher) error {
+func (d *DB) each(ctx context.Context, from, to int64, sorted bool, f func(labels.Labels, []telemetry.Sample), ms ...*labels.Matcher) error {
 	if from > to {
 		return nil
-	}
-	if len(ms) == 0 {
-		ms = []*labels.Matcher{{Type: labels.MatchEqual}} // TSDB's word for everything
 	}
 	q, err := d.db.Querier(from, to)
 	if err != nil {
 		return fmt.Errorf("metrics store: cannot select: %w", err)
 	}
 	defer q.Close()
+	return visit(ctx, q, from, to, sorted, f, ms...)
+}
+
+// visit reads the float samples in [from, to] of all series that match.
+func visit(ctx context.Context, q storage.Querier, from, to int64, sorted bool, f func(labels.Labels, []telemetry.Sample), ms ...*labels.Matcher) error {
+	if len(ms) == 0 {
+		ms = []*labels.Matcher{{Type: labels.MatchEqual}} // TSDB's word for everything
+	}
 	set := q.Select(ctx, sorted, &storage.SelectHints{Start: from, End: to}, ms...)
 	var (
 		buf []telemetry.Sample
@@ -76,7 +81,7 @@ func (d *DB) each(ctx context.Context, from, to int64, sorted bool, visit func(l
 			return fmt.Errorf("metrics store: cannot read series %s: %w", short(s.Labels()), err)
 		}
 		if len(buf) > 0 {
-			visit(s.Labels(), buf)
+			f(s.Labels(), buf)
 		}
 	}
 	if err := set.Err(); err != nil {

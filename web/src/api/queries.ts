@@ -121,6 +121,21 @@ export const traceQuery = (id: string) =>
     retry: false,
   });
 
+export const backtestsQuery = queryOptions({
+  queryKey: ["backtests"],
+  queryFn: ({ signal }) => get("/api/v1/backtests", {}, signal),
+  refetchInterval: 30_000,
+});
+
+export const backtestQuery = (id: string) =>
+  queryOptions({
+    queryKey: ["backtest", id],
+    queryFn: ({ signal }) => get("/api/v1/backtests/{id}", { path: { id } }, signal),
+    refetchInterval: (q) => (q.state.data?.state === "running" ? 1000 : false),
+    enabled: id !== "",
+    retry: false,
+  });
+
 export const graphQuery = queryOptions({
   queryKey: ["graph"],
   queryFn: ({ signal }) => get("/api/v1/graph", {}, signal),

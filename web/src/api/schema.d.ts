@@ -55,6 +55,61 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/backtests": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The last backtests, newest first */
+        get: operations["list-backtests"];
+        put?: never;
+        /**
+         * Try a change of detection's settings on stored history
+         * @description One runs at a time (409 else), over at most 31 days; a change that cannot be used gives 400 with the lines that are wrong.
+         */
+        post: operations["start-backtest"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/backtests/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Progress and result of a backtest */
+        get: operations["get-backtest"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/backtests/{id}/stop": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Stop a backtest */
+        post: operations["stop-backtest"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/changes": {
         parameters: {
             query?: never;
@@ -206,6 +261,23 @@ export interface paths {
         put?: never;
         /** Comment on an incident */
         post: operations["comment"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/incidents/{id}/mark": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Mark an incident as real or as noise, for backtests */
+        post: operations["mark"];
         delete?: never;
         options?: never;
         head?: never;
@@ -521,6 +593,234 @@ export interface components {
             key: string;
             value: string;
         };
+        Backtest: {
+            /** @description YAML. */
+            change: string;
+            error?: string;
+            /**
+             * Format: int64
+             * @description 0 while it runs.
+             */
+            finished_unix_ms: number;
+            /** Format: int64 */
+            from_unix_ms: number;
+            id: string;
+            /**
+             * Format: double
+             * @description 0..1
+             */
+            progress: number;
+            /** @description When it is done; not in lists. */
+            report?: components["schemas"]["BacktestReport"];
+            /** Format: int64 */
+            started_unix_ms: number;
+            /** @enum {string} */
+            state: "running" | "done" | "failed" | "stopped";
+            /** Format: int64 */
+            to_unix_ms: number;
+        };
+        BacktestGroup: {
+            /** Format: int64 */
+            after: number;
+            /** Format: int64 */
+            before: number;
+            name: string;
+            /** Format: int64 */
+            only_after: number;
+            /** Format: int64 */
+            only_before: number;
+        };
+        BacktestList: {
+            backtests: components["schemas"]["Backtest"][];
+        };
+        BacktestMarkedPair: {
+            after: boolean;
+            /** @description An alarm of the present settings lies in it. */
+            before: boolean;
+            id: string;
+            /** @enum {string} */
+            mark: "real" | "noise";
+            /** Format: int64 */
+            onset_unix_ms: number;
+            title: string;
+        };
+        BacktestMarks: {
+            /**
+             * Format: int64
+             * @description Marked incidents that no metric shows: logs, other tools' alerts. The change does not touch them.
+             */
+            beside_metrics: number;
+            incidents: components["schemas"]["BacktestMarkedPair"][];
+            /** Format: int64 */
+            noise: number;
+            /** Format: int64 */
+            noise_added: number;
+            /** Format: int64 */
+            noise_after: number;
+            /** Format: int64 */
+            noise_before: number;
+            /**
+             * Format: int64
+             * @description Raised by the present settings, not by the proposed.
+             */
+            noise_saved: number;
+            /**
+             * Format: int64
+             * @description Incidents of the range that are marked real and show in metrics.
+             */
+            real: number;
+            /** Format: int64 */
+            real_after: number;
+            /**
+             * Format: int64
+             * @description Of them: seen by the present settings.
+             */
+            real_before: number;
+            /** Format: int64 */
+            real_gained: number;
+            /**
+             * Format: int64
+             * @description Seen by the present settings, not by the proposed.
+             */
+            real_lost: number;
+        };
+        BacktestMoment: {
+            /**
+             * Format: int64
+             * @description 0 when it outlasts the range.
+             */
+            ended_unix_ms: number;
+            /** Format: double */
+            expected: number;
+            kind: string;
+            /** Format: double */
+            observed: number;
+            /** Format: int64 */
+            onset_unix_ms: number;
+            /** Format: double */
+            severity: number;
+            /**
+             * Format: int64
+             * @description When it was raised.
+             */
+            time_unix_ms: number;
+        };
+        BacktestPair: {
+            after?: components["schemas"]["BacktestMoment"];
+            before?: components["schemas"]["BacktestMoment"];
+            /**
+             * Format: int64
+             * @description How much earlier the proposed settings are; negative is later.
+             */
+            earlier_ms: number;
+            entity: components["schemas"]["Entity"];
+            /** @enum {string} */
+            outcome: "both" | "only_before" | "only_after";
+            series: string;
+            series_id: string;
+            signal: string;
+        };
+        BacktestReport: {
+            /** @description Those that differ first, then by time. */
+            alarms: components["schemas"]["BacktestPair"][];
+            /**
+             * Format: int64
+             * @description Pairs beyond the length of the list.
+             */
+            alarms_left_out: number;
+            /** @description By entity, most changed first. */
+            entities: components["schemas"]["BacktestGroup"][];
+            /** Format: int64 */
+            from_unix_ms: number;
+            marks: components["schemas"]["BacktestMarks"];
+            /** @description What limits the comparison. */
+            notes: string[];
+            present: components["schemas"]["BacktestSide"];
+            proposed: components["schemas"]["BacktestSide"];
+            /** Format: int64 */
+            samples: number;
+            /** @description By series, most changed first. */
+            series: components["schemas"]["BacktestGroup"][];
+            sums: components["schemas"]["BacktestSums"];
+            /** Format: int64 */
+            to_unix_ms: number;
+            /**
+             * Format: int64
+             * @description Oldest sample that the models learnt from.
+             */
+            warmup_from_unix_ms: number;
+        };
+        BacktestRequest: {
+            /**
+             * @description YAML fragment of the configuration; keys below detection.
+             * @example detection: {false_alarms_per_series_week: 0.01}
+             */
+            change: string;
+            /** @description Start: Unix ms, RFC 3339, or an age such as -7d. What lies before it teaches the models. */
+            from: string;
+            /** @description End, in the same forms; now when empty. */
+            to?: string;
+        };
+        BacktestSide: {
+            /** Format: int64 */
+            alarms: number;
+            /**
+             * Format: int64
+             * @description Alarms beyond what is held for the comparison.
+             */
+            alarms_not_kept: number;
+            /** Format: double */
+            bytes_per_series: number;
+            /** Format: double */
+            cpu_seconds: number;
+            /**
+             * Format: int64
+             * @description Anomalies that a mute held back.
+             */
+            muted: number;
+            /** Format: double */
+            ns_per_point: number;
+            /** Format: int64 */
+            points: number;
+            /** Format: int64 */
+            points_not_watched: number;
+            /**
+             * Format: int64
+             * @description That were watched.
+             */
+            series: number;
+            /** Format: int64 */
+            state_bytes: number;
+        };
+        BacktestSums: {
+            /** Format: int64 */
+            both: number;
+            /**
+             * Format: int64
+             * @description Of both: the proposed settings are earlier.
+             */
+            earlier: number;
+            /**
+             * Format: int64
+             * @description Of both: the proposed settings are later.
+             */
+            later: number;
+            /**
+             * Format: int64
+             * @description The change would add them.
+             */
+            only_after: number;
+            /**
+             * Format: int64
+             * @description The change would miss them.
+             */
+            only_before: number;
+            /**
+             * Format: int64
+             * @description Of both: at the same moment.
+             */
+            same_time: number;
+        };
         BandCurve: {
             expected: (number | null)[];
             high: (number | null)[];
@@ -821,6 +1121,8 @@ export interface components {
             impact: number;
             impact_text: string;
             links: components["schemas"]["Link"][] | null;
+            /** @enum {string} */
+            mark?: "real" | "noise";
             merged_into?: string;
             /** Format: int64 */
             onset_unix_ms: number;
@@ -872,6 +1174,15 @@ export interface components {
         LoginInputBody: {
             /** @description The server's token. */
             token: string;
+        };
+        MarkInputBody: {
+            /**
+             * @description real: somebody had to know; noise: nobody had to; none takes a mark back.
+             * @enum {string}
+             */
+            mark: "real" | "noise" | "none";
+            /** @description The person; 'console' when empty. */
+            who?: string;
         };
         Member: {
             name: string;
@@ -1284,6 +1595,8 @@ export interface components {
             /** Format: double */
             impact: number;
             impact_text: string;
+            /** @enum {string} */
+            mark?: "real" | "noise";
             merged_into?: string;
             /** Format: int64 */
             onset_unix_ms: number;
@@ -1388,6 +1701,130 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["AnomalyList"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "list-backtests": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BacktestList"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "start-backtest": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["BacktestRequest"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Backtest"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "get-backtest": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Backtest"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "stop-backtest": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Backtest"];
                 };
             };
             /** @description Error */
@@ -1717,6 +2154,41 @@ export interface operations {
         requestBody: {
             content: {
                 "application/json": components["schemas"]["ActInputBody"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Incident"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    mark: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["MarkInputBody"];
             };
         };
         responses: {

@@ -43,6 +43,13 @@ export function Actions({ incident }: { incident: Incident }) {
     }
     act.mutate(verb);
   };
+  const mark = useMutation({
+    mutationFn: (m: "real" | "noise" | "none") => post("/api/v1/incidents/{id}/mark", { path: { id: incident.id }, body: { who, mark: m } }),
+    onSuccess: (fresh) => {
+      client.setQueryData(["incident", incident.id], fresh);
+      void client.invalidateQueries({ queryKey: ["incidents"] });
+    },
+  });
   const closed = incident.state === "resolved" || !!incident.merged_into;
   const canAck = incident.state === "open" && !closed;
   useKeys({
@@ -85,6 +92,15 @@ export function Actions({ incident }: { incident: Incident }) {
           {copied ? "Copied" : ""}
         </span>
       </form>
+      <div className="row wrap" role="group" aria-label="Was it real?">
+        <span className="dim">Was it real? Backtests are tried on it.</span>
+        {(["real", "noise"] as const).map((m) => (
+          <Button key={m} size="compact-xs" variant={incident.mark === m ? "filled" : "default"} aria-pressed={incident.mark === m} loading={mark.isPending && mark.variables === m} onClick={() => mark.mutate(incident.mark === m ? "none" : m)}>
+            {m === "real" ? "Real" : "Noise"}
+          </Button>
+        ))}
+      </div>
+      {mark.error ? <ErrorNotice verb="mark" what="this incident" error={mark.error} /> : null}
       {act.error ? <ErrorNotice verb={act.variables === "comment" ? "add" : act.variables} what={act.variables === "comment" ? "the comment" : "this incident"} error={act.error} /> : null}
     </div>
   );

@@ -58,6 +58,7 @@ function usePaletteItems(q: string, toggleTheme: () => void, showHelp: () => voi
     ["Explore traces", "find spans by service and length", () => void navigate({ to: "/explore", search: { tab: "traces" } })],
     ["Log patterns", "what changed in the logs", () => void navigate({ to: "/explore", search: { tab: "patterns" } })],
     ["Switch theme", "dark, light, system", toggleTheme],
+    ["Backtest", "try a change of detection on stored history", () => void navigate({ to: "/backtest", search: {} })],
     ["Keyboard shortcuts", "help", showHelp],
   ];
   const items: Item[] = pages.map(([name, hint, go]) => ({

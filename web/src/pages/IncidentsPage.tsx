@@ -1,6 +1,6 @@
 import { SegmentedControl } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
-import { useNavigate, useSearch } from "@tanstack/react-router";
+import { Link, useNavigate, useSearch } from "@tanstack/react-router";
 import { useEffect } from "react";
 import { incidentsQuery } from "../api/queries";
 import { ErrorNotice, Loading, Stale } from "../components/bits";
@@ -30,6 +30,7 @@ export function IncidentsPage() {
     <div className="page">
       <div className="pagehead">
         <h1>Incidents</h1>
+        <Link to="/backtest" search={{}}>Backtest a change</Link>
         <div className="row wrap">
           <input
             className="field" data-search placeholder="Filter by words" aria-label="Filter by words" value={words}

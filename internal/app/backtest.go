@@ -1,0 +1,140 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/norn-aiops/norn/internal/backtest"
+	"github.com/norn-aiops/norn/internal/config"
+	"github.com/norn-aiops/norn/internal/pipeline"
+	"github.com/norn-aiops/norn/internal/rules"
+	"github.com/norn-aiops/norn/internal/store"
+	"github.com/norn-aiops/norn/internal/store/state"
+	"github.com/norn-aiops/norn/internal/store/tsdb"
+)
+
+const (
+	backtestWarmup = 30 * 24 * 3600_000 // ms of history before the range that are read, at most
+	backtestSlice  = 30 * 60_000        // ms of history in memory at a time
+	maxMarked      = 10_000
+)
+
+// backtestJob is what one backtest needs.
+type backtestJob struct {
+	present  config.Config
+	stored   rules.Config // set through the API, in force under either settings
+	proposed config.Config
+	from, to int64 // Unix ms
+	parallel bool
+	progress func(done float64)
+}
+
+// run reads history and marks and compares.
+func (j backtestJob) run(ctx context.Context, h pipeline.History, st store.State) (*backtest.Report, error) {
+	oldest, newest, ok := h.Bounds()
+	if !ok || oldest > j.to {
+		return nil, fmt.Errorf("%w: no samples are stored up to the end of the range", backtest.ErrRange)
+	}
+	if newest < j.from {
+		return nil, fmt.Errorf("%w: the newest sample, of %s, is older than the range", backtest.ErrRange, time.UnixMilli(newest).UTC().Format(time.RFC3339))
+	}
+	var marks []backtest.Marked
+	if st != nil {
+		ins, err := st.Incidents(ctx, store.IncidentFilter{From: j.from, To: j.to, Limit: maxMarked})
+		if err != nil {
+			return nil, fmt.Errorf("cannot read marked incidents: %w", err)
+		}
+		marks = backtest.MarkedOf(ins)
+	}
+	begin, end := max(oldest, j.from-backtestWarmup), min(newest, j.to)
+	o := backtest.Options{
+		From: j.from, To: j.to, Marks: marks, Parallel: j.parallel, CPU: threadCPU,
+		Present:  backtest.Setup{Detect: stageConfig(j.present).Detect, Rules: []rules.Config{j.present.Detect.Config, j.stored}},
+		Proposed: backtest.Setup{Detect: stageConfig(j.proposed).Detect, Rules: []rules.Config{j.proposed.Detect.Config, j.stored}},
+		Notes:    j.notes(),
+		Progress: func(t int64) {
+			if j.progress != nil && end > begin {
+				j.progress(float64(t-begin) / float64(end-begin))
+			}
+		},
+	}
+	return backtest.Run(ctx, pipeline.ReadHistory(ctx, h, begin, end, backtestSlice), o)
+}
+
+// notes says what the comparison leaves out.
+func (j backtestJob) notes() []string {
+	out := []string{"alarms are those of metrics; what logs and other tools say, and what the load of a series explains, is not replayed"}
+	known := map[string]bool{}
+	for _, m := range j.present.Detect.CustomMetrics {
+		known[m.Name] = true
+	}
+	var fresh []string
+	for _, m := range j.proposed.Detect.CustomMetrics {
+		if !known[m.Name] {
+			fresh = append(fresh, m.Name)
+		}
+	}
+	if len(fresh) > 0 {
+		out = append(out, "custom metrics that the change adds have no history and are not judged: "+strings.Join(fresh, ", "))
+	}
+	return out
+}
+
+// Backtest tries a change on the history in the data directory of cfg, which
+// it only reads. change is a YAML fragment; from and to are Unix ms.
+func Backtest(ctx context.Context, cfg config.Config, change []byte, from, to int64, progress func(done float64)) (_ *backtest.Report, err error) {
+	proposed, err := config.Change(cfg, change)
+	if err != nil {
+		return nil, err
+	}
+	past, err := tsdb.OpenPast(filepath.Join(cfg.Storage.Dir, "metrics"))
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, past.Close()) }()
+	j := backtestJob{present: cfg, proposed: proposed, from: from, to: to, parallel: true, progress: progress}
+	st, err := pastState(ctx, cfg)
+	if err != nil {
+		return nil, err
+	}
+	if st == nil {
+		return j.run(ctx, past, nil)
+	}
+	defer func() { err = errors.Join(err, st.Close()) }()
+	if j.stored, err = pipeline.StoredWishes(ctx, st); err != nil {
+		return nil, err
+	}
+	if err := checkChange(proposed, j.stored); err != nil {
+		return nil, err
+	}
+	return j.run(ctx, past, st)
+}
+
+// pastState opens the state store to read; nil when there is none.
+func pastState(ctx context.Context, cfg config.Config) (*state.DB, error) {
+	url := stateURL(cfg.Storage)
+	if path, ok := strings.CutPrefix(url, "sqlite:"); ok {
+		if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
+			return nil, nil
+		}
+	}
+	st, err := state.OpenPast(ctx, url)
+	if err != nil {
+		return nil, fmt.Errorf("cannot read the state store: %w", err)
+	}
+	return st, nil
+}
+
+// checkChange holds the proposed settings against what was set through the
+// API: names must be unique over both.
+func checkChange(proposed config.Config, stored rules.Config) error {
+	if _, err := rules.Compile(time.LoadLocation, proposed.Detect.Config, stored); err != nil {
+		return fmt.Errorf("%w: it does not fit what was set through the API: %w", config.ErrChange, err)
+	}
+	return nil
+}
