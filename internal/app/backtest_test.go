@@ -50,6 +50,9 @@ func threeDays(t *testing.T, dir string) (fault int64) {
 			t.Fatal(err)
 		}
 	}
+	if err := db.Compact(); err != nil { // some of it is in blocks, some in the log
+		t.Fatal(err)
+	}
 	if err := db.Close(); err != nil {
 		t.Fatal(err)
 	}

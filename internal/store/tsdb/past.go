@@ -51,9 +51,6 @@ func OpenPast(dir string) (_ *Past, err error) {
 	if p.meta, err = readMeta(filepath.Join(dir, metaName)); err != nil {
 		return nil, err
 	}
-	if p.head, err = p.db.Querier(0, 1<<62); err != nil {
-		return nil, err
-	}
 	return p, p.bounds()
 }
 
@@ -66,6 +63,10 @@ func (p *Past) bounds() error {
 	p.oldest, p.newest = 1<<62, 0
 	for _, b := range blocks {
 		p.oldest, p.newest = min(p.oldest, b.Meta().MinTime), max(p.newest, b.Meta().MaxTime)
+	}
+	// Only now: asking for the blocks again would wait for this reader's end.
+	if p.head, err = p.db.Querier(0, 1<<62); err != nil {
+		return err
 	}
 	// What lies behind the blocks is known only by reading it.
 	return visit(context.Background(), p.head, p.newest, 1<<62, false, func(_ labels.Labels, ss []telemetry.Sample) {
