@@ -250,3 +250,18 @@ func TestPairsAreOneToOne(t *testing.T) {
 		t.Errorf("only %d pairs", pairs)
 	}
 }
+
+// A series with a point an hour is judged after a day and a half, like any
+// other.
+func TestASparseSeriesIsJudged(t *testing.T) {
+	e := detect.New(detect.Config{Sensitivity: .05, Full: -1})
+	meta := &telemetry.Series{ID: 9, Name: "backup_duration_seconds", Signal: telemetry.SignalLatency, Unit: "s"}
+	rng := rand.New(rand.NewPCG(5, 6))
+	for i := range int64(14 * 24) {
+		e.Observe(telemetry.Point{Series: meta, T: begin + i*hour, V: 40 + rng.NormFloat64()})
+	}
+	x, ok := e.Explain(9)
+	if !ok || x.Baseline == "learning" || x.IntervalSeconds != 3600 || !strings.Contains(x.Sentence, "every 60 min") || !strings.Contains(x.Sentence, "Expected now") {
+		t.Errorf("%+v", x)
+	}
+}
