@@ -251,8 +251,7 @@ func TestPairsAreOneToOne(t *testing.T) {
 	}
 }
 
-// A series with a point an hour is judged after a day and a half, like any
-// other.
+// A series with a point an hour is judged after two weeks, like any other.
 func TestASparseSeriesIsJudged(t *testing.T) {
 	e := detect.New(detect.Config{Sensitivity: .05, Full: -1})
 	meta := &telemetry.Series{ID: 9, Name: "backup_duration_seconds", Signal: telemetry.SignalLatency, Unit: "s"}
