@@ -34,9 +34,7 @@ func (m *model) pairLines() map[int]*evidence {
 		}
 		lc := lineCounts{s: s}
 		lc.before, lc.during = m.series(s)
-		for _, n := range lc.before {
-			lc.total += n
-		}
+		lc.total = lc.before.sum()
 		if lc.total >= 10 {
 			ni := m.add(s.Meta.Entity)
 			byNode[ni] = append(byNode[ni], lc)
@@ -80,18 +78,12 @@ func (m *model) pairLine(lines []lineCounts, i int) *evidence {
 
 func (m *model) pairRatio(a, b *lineCounts) *evidence {
 	var base []float64
-	for k, n := range b.before {
-		if n >= leastRequests {
+	for _, k := range b.before.inOrder() {
+		if n := b.before[k]; n >= leastRequests {
 			base = append(base, a.before[k]/n)
 		}
 	}
-	la, lb := 0.0, 0.0
-	for _, n := range a.during {
-		la += n
-	}
-	for _, n := range b.during {
-		lb += n
-	}
+	la, lb := a.during.sum(), b.during.sum()
 	if len(base) < 5 || lb < leastRequests {
 		return nil
 	}

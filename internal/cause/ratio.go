@@ -27,6 +27,25 @@ func mixDrift(perRequest float64) float64 {
 // counts sums rates into bins: events per bin.
 type counts map[int64]float64
 
+// inOrder gives the bins in order of time: sums must not depend on the order of a map.
+func (c counts) inOrder() []int64 {
+	out := make([]int64, 0, len(c))
+	for b := range c {
+		out = append(out, b)
+	}
+	slices.Sort(out)
+	return out
+}
+
+// sum is the number of events in all bins.
+func (c counts) sum() float64 {
+	t := 0.0
+	for _, b := range c.inOrder() {
+		t += c[b]
+	}
+	return t
+}
+
 // bins counts events of a rate series, bin by bin from the window's start, so
 // that no bin mixes the window with what was before.
 func bins(ss []telemetry.Sample, from int64, step int64, out counts) {
@@ -68,14 +87,15 @@ func (m *model) perRequest(s *Series, k kind, requests *Series) (*evidence, bool
 		reqB, reqD = m.series(requests)
 	}
 	var base []float64
-	for b, n := range reqB {
+	for _, b := range reqB.inOrder() {
+		n := reqB[b]
 		if n >= leastRequests {
 			base = append(base, before[b]/n)
 		}
 	}
 	lines, n := 0.0, 0.0
-	for b, r := range reqD {
-		lines, n = lines+during[b], n+r
+	for _, b := range reqD.inOrder() {
+		lines, n = lines+during[b], n+reqD[b]
 	}
 	if len(base) < 3 || n < leastRequests {
 		return nil, false
