@@ -25,7 +25,7 @@ func TestAChangeIsLaidOverThePresent(t *testing.T) {
 // What is wrong is named with its line.
 func TestABadChangeIsRefusedWithItsLine(t *testing.T) {
 	for _, tc := range []struct{ change, want string }{
-		{"detection:\n  max_series: 5\n  sensitivty: 1\n", "line 3: field sensitivty not found"},
+		{"detection:\n  max_series: 5\n  senses: 1\n", "line 3: field senses not found"},
 		{"detection:\n  max_series: many\n", "line 2: cannot unmarshal"},
 		{"\ndetection:\n  max_series: 7\n  full_series: -1\n", "line 4: detection.full_series"},
 		{"detection:\n  false_alarms_per_series_week: 0\n", "line 2: detection.false_alarms_per_series_week"},
