@@ -199,7 +199,8 @@ type traffic struct {
 // measure turns a series into evidence over the window w. ok is false when the
 // window holds no value.
 func (c Config) measure(s *Series, k kind, w span, load traffic) (*evidence, bool) {
-	b := stats.Summarise(values(s.Baseline, always))
+	base := values(s.Baseline, always)
+	b := stats.Summarise(base)
 	st := step(s)
 	in := values(s.Window, span{w.from - st/2, w.to + st/2})
 	x := mean(in)
@@ -239,11 +240,11 @@ func (c Config) measure(s *Series, k kind, w span, load traffic) (*evidence, boo
 	ev.z = ev.d / ev.s
 	if k == kErr && ev.d > 0 && isRatio(s.Meta, b) && load.requests > 0 {
 		seen := float64(b.N) * float64(st) / 1000 * load.usual // requests that the baseline rests on
-		p := clip(max(mean(values(s.Baseline, always)), .002)+.5/(seen+1), .002, .9)
+		p := clip(max(mean(base), .002)+.5/(seen+1), .002, .9)
 		ev.z = min(ev.z, binomialZ(x*load.requests, load.requests, p))
 	}
 	if ev.d > 0 && (k == kLat || k == kSelf || k == kNet) && load.usual > 0 {
-		ev.z = min(ev.z, slowZ(s, ev, w, st, load))
+		ev.z = min(ev.z, slowZ(base, in, ev, w, st, load))
 	}
 	ev.a = c.logistic(ev.z)
 	ev.onset = onsetOf(s, ev, w, sign)
@@ -253,19 +254,18 @@ func (c Config) measure(s *Series, k kind, w span, load traffic) (*evidence, boo
 // slowZ is the normal quantile of seeing as many slow requests as the window
 // must hold. A quantile over few requests is one request's time: whether that
 // means anything depends on how often the past held such a request.
-func slowZ(s *Series, ev *evidence, w span, st int64, load traffic) float64 {
+func slowZ(base, in []float64, ev *evidence, w span, st int64, load traffic) float64 {
 	slow := ev.med + (ev.x-ev.med)/2
 	perWindow := float64(st) / 1000
 	share := slowShare(ev.stat)
+	m := max(load.requests/max(float64(w.to-w.from)/1000, 1)*perWindow, 1)
 	k, n := 0.0, 0.0
-	for _, v := range values(s.Window, span{w.from - st/2, w.to + st/2}) {
-		m := max(load.requests/max(float64(w.to-w.from)/1000, 1)*perWindow, 1)
+	for _, v := range in {
 		n += m
 		if v >= slow {
 			k += max(1, share*m)
 		}
 	}
-	base := values(s.Baseline, always)
 	over := .5
 	for _, v := range base {
 		if v >= slow {

@@ -1,6 +1,7 @@
 package cause
 
 import (
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -28,14 +29,7 @@ func mixDrift(perRequest float64) float64 {
 type counts map[int64]float64
 
 // inOrder gives the bins in order of time: sums must not depend on the order of a map.
-func (c counts) inOrder() []int64 {
-	out := make([]int64, 0, len(c))
-	for b := range c {
-		out = append(out, b)
-	}
-	slices.Sort(out)
-	return out
-}
+func (c counts) inOrder() []int64 { return slices.Sorted(maps.Keys(c)) }
 
 // sum is the number of events in all bins.
 func (c counts) sum() float64 {

@@ -273,7 +273,8 @@ func (p *Pipeline) Tick(ctx context.Context, now int64) error {
 		return err
 	}
 	quiet := p.quiet.Load()
-	for _, a := range slices.Concat(p.engine.Tick(now), p.miner.Tick(now), p.order.Tick(now), p.together(now, p.graph.AsOf(now))) {
+	view := p.graph.AsOf(now)
+	for _, a := range slices.Concat(p.engine.Tick(now), p.miner.Tick(now), p.order.Tick(now), p.together(now, view)) {
 		if !quiet {
 			p.queue.push(a)
 		}
@@ -287,15 +288,14 @@ func (p *Pipeline) Tick(ctx context.Context, now int64) error {
 		p.corr.Anomaly(a)
 	}
 	p.storeAnomalies(ctx, anomalies)
-	if err := p.judge(ctx, now); err != nil {
+	if err := p.judge(ctx, now, view); err != nil {
 		return err
 	}
 	return p.housekeeping(ctx, now)
 }
 
 // judge asks for the cause of every candidate that has new evidence.
-func (p *Pipeline) judge(ctx context.Context, now int64) error {
-	view := p.graph.AsOf(now)
+func (p *Pipeline) judge(ctx context.Context, now int64, view *graph.View) error {
 	for _, c := range p.corr.Tick(now, view) {
 		in, err := p.evidence(ctx, c, now)
 		if err != nil {

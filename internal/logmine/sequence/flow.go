@@ -2,6 +2,7 @@ package sequence
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strconv"
@@ -212,7 +213,7 @@ func (f *flow) remap(cfg *Config) {
 	}
 	past := f.past
 	f.past = map[int32]*row{}
-	for _, from := range sortedRows(past) {
+	for _, from := range sortedKeys(past) {
 		for _, next := range sortedKeys(past[from].to) {
 			f.learn(to[from], to[next], past[from].to[next])
 		}
@@ -226,23 +227,8 @@ func (f *flow) remap(cfg *Config) {
 	}
 }
 
-func sortedRows(m map[int32]*row) []int32 {
-	out := make([]int32, 0, len(m))
-	for k := range m {
-		out = append(out, k)
-	}
-	slices.Sort(out)
-	return out
-}
-
-func sortedKeys(m map[int32]float64) []int32 {
-	out := make([]int32, 0, len(m))
-	for k := range m {
-		out = append(out, k)
-	}
-	slices.Sort(out)
-	return out
-}
+// sortedKeys gives the numbers of a map's steps in order.
+func sortedKeys[V any](m map[int32]V) []int32 { return slices.Sorted(maps.Keys(m)) }
 
 // finding is the oddest succession of a window.
 type finding struct {
@@ -275,7 +261,7 @@ func (f *flow) test(cfg *Config) finding {
 	}
 	var best finding
 	penalty := math.Log10(max(float64(len(now))/10, 1))
-	for _, from := range sortedRows(now) {
+	for _, from := range sortedKeys(now) {
 		w, b := now[from], f.past[from]
 		if b == nil || b.n < cfg.MinPast || w.n < cfg.MinNow {
 			continue

@@ -39,7 +39,7 @@ func (m *Model) Snapshot(w io.Writer) error {
 	for _, e := range m.sorted() {
 		f := m.entities[e]
 		sf := savedFlow{Entity: e, Last: f.last, Steps: f.steps[firstStep:]}
-		for _, from := range sortedRows(f.past) {
+		for _, from := range sortedKeys(f.past) {
 			r := f.past[from]
 			sr := savedRow{From: from, N: r.n}
 			for _, to := range sortedKeys(r.to) {
