@@ -46,7 +46,7 @@ Exit codes: 0 done, 1 failed, 2 wrong command line or configuration,
 		Version: version, SilenceUsage: true, SilenceErrors: true,
 	}
 	c.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &cli.Error{Code: cli.ExitUsage, Err: err} })
-	c.AddCommand(serveCommand(), demoCommand(), shopCommand(), replayCommand(), backtestCommand(), benchCommand(), configCommand(), checkConfigCommand())
+	c.AddCommand(serveCommand(), demoCommand(), shopCommand(), replayCommand(), backtestCommand(), benchCommand(), importCommand(), configCommand(), checkConfigCommand())
 	c.AddCommand(cli.Commands()...)
 	return c
 }
