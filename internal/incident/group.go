@@ -82,24 +82,26 @@ type group struct {
 	roots    []telemetry.Entity           // of the last accepted judgement
 	timeline []ops.Event
 	byHand   bool
+	reopened bool
+	splits   int // groups that were split off
 	held     *ops.Suppressed // why the budget holds it back; nil when it does not
 }
 
-func newGroup(r *record) *group {
-	return &group{id: makeID(r), founder: r.a.Entity, onset: r.a.Onset, last: r.last(), bySeries: map[uint64]*record{},
+func newGroup(r *record, from string) *group {
+	return &group{id: makeID(r, from), founder: r.a.Entity, onset: r.a.Onset, last: r.last(), bySeries: map[uint64]*record{},
 		entities: map[telemetry.Entity]float64{}, dirty: true}
 }
 
 // makeID derives an id in ULID form from the founding anomaly: its onset gives
 // the time, its identity the rest. The same input gives the same id.
-func makeID(r *record) string {
+func makeID(r *record, from string) string {
 	var id ulid.ULID
 	_ = id.SetTime(uint64(max(r.a.Onset, 0)) & ulid.MaxTime())
 	h := fnv.New128a()
 	var b [8]byte
 	binary.BigEndian.PutUint64(b[:], r.series)
 	h.Write(b[:])
-	h.Write([]byte(r.a.ID + "|" + r.a.Entity.String() + "|" + string(r.a.Kind)))
+	h.Write([]byte(r.a.ID + "|" + r.a.Entity.String() + "|" + string(r.a.Kind) + from))
 	_ = id.SetEntropy(h.Sum(nil)[:10])
 	return id.String()
 }

@@ -129,7 +129,7 @@ func (c *Correlator) placeOne(r *record, now int64) {
 		c.stats.Overflow++
 		return
 	default:
-		g = newGroup(r)
+		g = newGroup(r, "")
 		if c.groups[g.id] != nil || c.closed[g.id] != nil {
 			c.stats.Overflow++
 			return

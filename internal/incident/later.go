@@ -1,6 +1,7 @@
 package incident
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/norn-aiops/norn/internal/ops"
@@ -46,7 +47,8 @@ func (c *Correlator) moveAway(g *group, away []*record, why string) {
 		return
 	}
 	slices.SortFunc(away, byOnset)
-	n := newGroup(away[0])
+	g.splits++
+	n := newGroup(away[0], fmt.Sprintf("|%s/%d", g.id, g.splits))
 	if c.groups[n.id] != nil || c.closed[n.id] != nil {
 		return
 	}

@@ -62,23 +62,30 @@ func (c *Correlator) reopen(now int64, back, g *group, j ops.Judgement) []ops.In
 	for _, r := range back.records {
 		c.indexEntities(back, r)
 	}
-	back.in.State, back.in.Resolved = ops.StateOpen, 0
+	back.in.State, back.in.Resolved, back.reopened = ops.StateOpen, 0, true
 	back.tell(ops.Event{Time: now, Kind: "reopened", Text: "the same cause came back"})
 	return c.merge(now, back, g, j)
 }
 
-// Resolve ends the incidents whose anomalies have all ended a quiet period ago
-// and returns them.
+// Resolve ends the incidents whose anomalies have all ended a quiet period ago,
+// and those whose root and first victims are well for that long, and returns
+// them.
 func (c *Correlator) Resolve(now int64) []ops.Incident {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	var out []ops.Incident
 	for _, g := range c.sorted() {
-		if g.in == nil || g.active(now, c.cfg.Stale) || now-g.last < c.cfg.Quiet {
+		if g.in == nil {
 			continue
 		}
-		c.close(now, g, "quiet for "+minutes(now-g.last))
-		out = append(out, copyOf(g.in))
+		if !g.active(now, c.cfg.Stale) && now-g.last >= c.cfg.Quiet {
+			c.close(now, g, "quiet for "+minutes(now-g.last))
+			out = append(out, copyOf(g.in))
+		} else if well, ok := c.wellFor(now, g); ok && well >= c.cfg.Quiet {
+			c.leave(now, g)
+			c.close(now, g, "its cause is well for "+minutes(well))
+			out = append(out, copyOf(g.in))
+		}
 	}
 	return out
 }
