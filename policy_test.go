@@ -65,6 +65,7 @@ func layers() map[string]entry {
 		"internal/incident":         in(stages),
 		"internal/logmine":          in(stages),
 		"internal/logmine/sequence": in(stages),
+		"internal/logread":          in(stages),
 		"internal/normalize":        in(stages),
 		"internal/rules":            in(stages), // the operator's word
 		"internal/topology":         in(stages),

@@ -152,17 +152,21 @@ JSON: standard, low_fp, low_fn, robust_mean, published{...}.`,
 
 func benchLoghub(output *string) *cobra.Command {
 	var data string
+	var raw bool
 	c := &cobra.Command{
 		Use: "loghub", Short: "Score log template mining on labelled logs", Args: cobra.NoArgs,
 		Long: `Scores template mining, one setting for all systems, on a folder with one
-folder a system as in Loghub-2k (github.com/logpai/loghub).
+folder a system as in Loghub-2k (github.com/logpai/loghub). With --raw the whole
+lines are given, as they stand in the log beside the labels, and the header is
+learned from the first 300.
 
-JSON: systems[], mean{ga, fga, pa, fta}.`,
+JSON: raw, systems[]{name, lines, ga, fga, pa, fta, header_exact}, mean{ga, fga,
+pa, fta}.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := dataDir(data, ".", "the logs can be had from github.com/logpai/loghub"); err != nil {
 				return err
 			}
-			r, err := loghub.Run(cmd.Context(), data)
+			r, err := loghub.Run(cmd.Context(), data, raw)
 			if err != nil {
 				return err
 			}
@@ -170,6 +174,7 @@ JSON: systems[], mean{ga, fga, pa, fta}.`,
 		},
 	}
 	c.Flags().StringVar(&data, "data", "", "folder of the systems")
+	c.Flags().BoolVar(&raw, "raw", false, "mine whole lines, header and all")
 	return c
 }
 

@@ -50,10 +50,14 @@ type System struct {
 	Truth int    `json:"true_templates"`
 	Found int    `json:"found_templates"`
 	Scores
+	// Header is the share of lines whose header was cut off exactly where the
+	// labels say, in a run on raw lines.
+	Header float64 `json:"header_exact,omitempty"`
 }
 
 // Report is the result of a run. Mean weighs all systems alike.
 type Report struct {
+	Raw     bool     `json:"raw"` // whole lines were given, and no header
 	Systems []System `json:"systems"`
 	Mean    Scores   `json:"mean"`
 }
@@ -61,6 +65,7 @@ type Report struct {
 // Line is one labelled line.
 type Line struct {
 	Content  string
+	Raw      string // the whole line, where it was read
 	EventID  string
 	Template string
 }
@@ -68,8 +73,12 @@ type Line struct {
 // Run scores every system below dir: each folder (or dir itself) with a file
 // named *_structured.csv that has the columns Content, EventId and
 // EventTemplate. Systems come by name. It stops between systems when ctx ends.
-func Run(ctx context.Context, dir string) (Report, error) {
-	var rep Report
+//
+// With raw, the miner is given the lines of the log itself, which lies beside
+// the labels under the same name without "_structured.csv", less the header
+// that logread learns from the first 300 of them.
+func Run(ctx context.Context, dir string, raw bool) (Report, error) {
+	rep := Report{Raw: raw}
 	files, err := find(dir)
 	if err != nil {
 		return rep, err
@@ -83,7 +92,15 @@ func Run(ctx context.Context, dir string) (Report, error) {
 			return rep, err
 		}
 		name, _, _ := strings.Cut(filepath.Base(f), "_")
-		rep.Systems = append(rep.Systems, Score(name, lines))
+		if !raw {
+			rep.Systems = append(rep.Systems, Score(name, lines))
+			continue
+		}
+		sys, err := scoreRaw(name, strings.TrimSuffix(f, "_structured.csv"), lines)
+		if err != nil {
+			return rep, err
+		}
+		rep.Systems = append(rep.Systems, sys)
 	}
 	n := float64(len(rep.Systems))
 	for _, s := range rep.Systems {
@@ -152,7 +169,7 @@ func Read(r io.Reader) ([]Line, error) {
 		if len(rec) <= max(content, id, tpl) {
 			return nil, fmt.Errorf("line %d has %d columns, the header %d", len(lines)+2, len(rec), len(head))
 		}
-		lines = append(lines, Line{rec[content], rec[id], rec[tpl]})
+		lines = append(lines, Line{Content: rec[content], EventID: rec[id], Template: rec[tpl]})
 	}
 }
 

@@ -45,7 +45,7 @@ func TestRunScoresEverySystemOfADirectory(t *testing.T) {
 	put(t, dir, "Shop/Shop_2k.log_structured.csv", shop)
 	put(t, dir, "Other/Other_2k.log_structured.csv", unlike)
 	put(t, dir, "Other/README.md", "not data")
-	rep, err := Run(context.Background(), dir)
+	rep, err := Run(context.Background(), dir, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,10 +78,10 @@ func TestRunScoresEverySystemOfADirectory(t *testing.T) {
 }
 
 func TestWhatIsNoDataIsSaid(t *testing.T) {
-	if _, err := Run(context.Background(), t.TempDir()); !errors.Is(err, ErrNoData) {
+	if _, err := Run(context.Background(), t.TempDir(), false); !errors.Is(err, ErrNoData) {
 		t.Errorf("empty directory: %v", err)
 	}
-	if _, err := Run(context.Background(), filepath.Join(t.TempDir(), "none")); !errors.Is(err, os.ErrNotExist) {
+	if _, err := Run(context.Background(), filepath.Join(t.TempDir(), "none"), false); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("missing directory: %v", err)
 	}
 	for text, want := range map[string]string{
@@ -91,7 +91,7 @@ func TestWhatIsNoDataIsSaid(t *testing.T) {
 	} {
 		dir := t.TempDir()
 		put(t, dir, "X_structured.csv", text)
-		if _, err := Run(context.Background(), dir); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := Run(context.Background(), dir, false); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: error %v, want %q in it", text, err, want)
 		}
 	}
@@ -99,7 +99,7 @@ func TestWhatIsNoDataIsSaid(t *testing.T) {
 	put(t, dir, "X_structured.csv", shop)
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	if _, err := Run(ctx, dir); !errors.Is(err, context.Canceled) {
+	if _, err := Run(ctx, dir, false); !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled: %v", err)
 	}
 }
