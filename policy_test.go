@@ -73,6 +73,7 @@ func layers() map[string]entry {
 		"internal/ingest":              in(adapters), // what receivers share
 		"internal/ingest/alertmanager": in(adapters, "internal/ingest"),
 		"internal/ingest/elastic":      in(adapters, "internal/ingest"),
+		"internal/ingest/file":         in(adapters, "internal/ingest"),
 		"internal/ingest/malformed":    in(adapters, "internal/ingest"),
 		"internal/ingest/otlp":         in(adapters, "internal/ingest"),
 		"internal/ingest/remotewrite":  in(adapters, "internal/ingest"),

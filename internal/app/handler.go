@@ -23,7 +23,7 @@ func routes() []api.Route {
 		{Method: http.MethodPost, Path: "/api/v2/alerts", Summary: "Alerts as Alertmanager's API v2 takes them"},
 		{Method: http.MethodGet, Path: "/api/v2/status", Summary: "Status as Alertmanager's API v2 gives it"},
 		{Method: http.MethodPost, Path: "/api/v1/changes", Summary: "Deploys, configuration changes, scaling, flags"},
-		{Method: http.MethodPost, Path: "/api/v1/import/logs", Summary: "Log records as JSON lines"},
+		{Method: http.MethodPost, Path: "/api/v1/import/logs", Summary: "Log records as JSON lines; with ?history=true they are the past: no limit of age but the store's, and no alarm"},
 		{Method: http.MethodPost, Path: "/api/v1/import/metrics", Summary: "Metrics as CSV"},
 		{Method: http.MethodGet, Path: "/prometheus/api/v1/{path}", Summary: "Prometheus' HTTP API, for Grafana and other readers", Tag: "prometheus"},
 		{Method: http.MethodGet, Path: "/metrics", Summary: "Norn's own metrics", Tag: "status"},

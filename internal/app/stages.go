@@ -30,6 +30,7 @@ func alertBudget(b config.Budget) incident.BudgetConfig {
 func stageConfig(c config.Config) pipeline.Config {
 	logs := normalize.DefaultLogConfig()
 	logs.MaxAge, logs.MaxFuture = time.Duration(c.Normalize.MaxLogAge), time.Duration(c.Normalize.MaxFuture)
+	logs.MaxHistory = time.Duration(c.Storage.Logs.Retention)
 	logs.NoMask, logs.MaskPatterns = !c.Normalize.Mask.Enabled, c.Normalize.Mask.Patterns
 	window := time.Duration(c.Topology.Window)
 	return pipeline.Config{

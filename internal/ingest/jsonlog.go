@@ -9,6 +9,7 @@ import (
 
 	"github.com/valyala/fastjson"
 
+	"github.com/norn-aiops/norn/internal/logread"
 	"github.com/norn-aiops/norn/internal/telemetry"
 )
 
@@ -68,6 +69,13 @@ func (j *JSONLogs) Parse(doc []byte, now time.Time) (telemetry.LogRecord, *Refus
 	return rec, j.fill(&rec, now)
 }
 
+// Fields is Parse for pairs that were read from another format, in any order.
+func (j *JSONLogs) Fields(pairs []telemetry.Attr, now time.Time) (telemetry.LogRecord, *Refusal) {
+	rec := telemetry.LogRecord{Observed: now.UnixNano()}
+	j.flat = append(j.flat[:0], pairs...)
+	return rec, j.fill(&rec, now)
+}
+
 func (j *JSONLogs) flatten(prefix string, obj *fastjson.Object, depth int) {
 	obj.Visit(func(k []byte, v *fastjson.Value) {
 		key := prefix + Clean(string(k))
@@ -91,10 +99,14 @@ func (j *JSONLogs) fill(rec *telemetry.LogRecord, now time.Time) *Refusal {
 	rec.Time = now.UnixNano()
 	if text, ok := j.take(timeKeys[:]); ok {
 		t, err := ParseTime(text)
-		if err != nil {
-			return &Refusal{"bad_timestamp", err.Error()}
-		}
 		rec.Time = t.UnixNano()
+		if err != nil {
+			st, ok := logread.Clock{}.Read(text, now.UnixNano())
+			if !ok || !st.Date || !st.Clock {
+				return &Refusal{"bad_timestamp", err.Error()}
+			}
+			rec.Time = st.Time
+		}
 	}
 	rec.Body, _ = j.take(bodyKeys[:])
 	rec.SeverityText, _ = j.take(levelKeys[:])

@@ -104,8 +104,9 @@ func New(cfg Config) *Miner {
 // the entity is beyond [Config.MaxServices]), and an anomaly when the record is
 // the first of a template that deserves one: its severity is warn or worse or
 // it holds a word of failure, the service is past its learning time, and the
-// service's budget for the minute is not spent. For records of known templates
-// Add allocates nothing. Safe for concurrent use.
+// service's budget for the minute is not spent. A record of history teaches its
+// template and counts in no rate and for no anomaly. For records of known
+// templates Add allocates nothing. Safe for concurrent use.
 func (m *Miner) Add(rec *telemetry.LogRecord) (uint64, *ops.Anomaly) {
 	s := m.service(rec.Entity)
 	if s == nil {
@@ -127,14 +128,21 @@ func (s *service) record(rec *telemetry.LogRecord, t int64) (uint64, *ops.Anomal
 		s.firstNs, s.lastNs = t, t
 	}
 	s.lastNs = max(s.lastNs, t)
+	if rec.History {
+		s.firstNs = min(s.firstNs, t)
+	}
 	tpl, created := s.add(rec.Body)
 	if tpl.first == 0 || t < tpl.first {
 		tpl.first = t
 	}
 	tpl.last = max(tpl.last, t)
 	tpl.severity = max(tpl.severity, rec.Severity)
-	s.rates.count(rec.Severity)
 	rec.Template = tpl.id
+	if rec.History {
+		tpl.window--
+		return tpl.id, nil
+	}
+	s.rates.count(rec.Severity)
 	if !created {
 		return tpl.id, nil
 	}

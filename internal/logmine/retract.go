@@ -12,14 +12,14 @@ func (m *Miner) Retract(rec *telemetry.LogRecord) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if w := &s.rates.window[severityRange(rec.Severity)]; *w > 0 {
+	if w := &s.rates.window[severityRange(rec.Severity)]; *w > 0 && !rec.History {
 		*w--
 	}
 	t := s.ids[m.aliases.resolve(rec.Template)]
 	if t == nil {
 		return
 	}
-	if t = t.live(); t.window > 0 {
+	if t = t.live(); t.window > 0 && !rec.History {
 		t.window--
 	}
 	if t.count > 0 {

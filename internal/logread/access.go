@@ -67,7 +67,9 @@ func (a *access) peer(w []string) bool {
 	return isServer(a.client)
 }
 
-func isServer(w string) bool { return strings.ContainsAny(w, ".:") || strings.ContainsAny(w, "0123456789") || w == "localhost" || w == "-" }
+func isServer(w string) bool {
+	return strings.ContainsAny(w, ".:") || strings.ContainsAny(w, "0123456789") || w == "localhost" || w == "-"
+}
 
 // accessWords splits at blanks outside of quotes. At most 24 words are given.
 func accessWords(s string) (words []string, quoted []bool) {

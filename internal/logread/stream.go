@@ -51,6 +51,7 @@ type Item struct {
 	Record     telemetry.LogRecord
 	Begin, End int64 // offsets in the decoded text
 	Lines      int
+	Timed      bool // the record has a time of its own
 }
 
 // Stream turns lines into records. Make one with [New].
@@ -122,6 +123,15 @@ func (s *Stream) Flush() {
 	s.give()
 	if s.inner != nil {
 		s.inner.Flush()
+	}
+}
+
+// Prime lets the stream learn from lines that it is not to give records of:
+// the first of a stream that is read on from somewhere.
+func (s *Stream) Prime(lines []string) {
+	s.sample, s.sampled = lines[:min(len(lines), sampleLines)], 0
+	if len(s.sample) > 0 {
+		s.learn()
 	}
 }
 
@@ -392,19 +402,20 @@ func (s *Stream) give() {
 	r.open = false
 	text := strings.TrimRight(r.text.String(), " \t\n")
 	rec := s.read(text[:min(r.head, len(text))], text[min(r.head, len(text)):])
+	timed := rec.Time != 0
 	switch {
-	case rec.Time == 0 && s.first.Time != 0:
-		rec.Time = s.first.Time
-	case rec.Time == 0:
+	case !timed && s.first.Time != 0:
+		rec.Time, timed = s.first.Time, true
+	case !timed:
 		rec.Time = s.last
-	case rec.Time != 0:
-		s.last = rec.Time // a time of its own
+	default:
+		s.last = rec.Time
 	}
 	if r.cut {
 		rec.Attributes = append(rec.Attributes, telemetry.Attr{Key: "log.truncated", Value: "true"})
 	}
 	rec.Attributes, rec.Resource = sorted(rec.Attributes), sorted(rec.Resource)
-	s.out(Item{Record: rec, Begin: r.begin, End: r.end, Lines: r.lines})
+	s.out(Item{Record: rec, Begin: r.begin, End: r.end, Lines: r.lines, Timed: timed})
 }
 
 // sorted sorts attributes by key and keeps the first of each.

@@ -32,6 +32,7 @@ const DefaultMaxAge = 7 * 24 * time.Hour
 type LogConfig struct {
 	MaxFuture    time.Duration     // records further ahead of now are refused; 0 for no limit
 	MaxAge       time.Duration     // older records are refused; 0 for no limit, as a replay needs
+	MaxHistory   time.Duration     // the same for history: what the store keeps; 0 for no limit
 	NoMask       bool              // leave secrets as they are
 	MaskPatterns map[string]string // more secrets to mask: name to RE2 expression
 	MaxSenders   int               // senders whose clock skew is measured; 0 for 4096
@@ -93,10 +94,14 @@ func (n *LogNormalizer) Log(rec *telemetry.LogRecord, now int64) (ok bool, reaso
 	if !sent {
 		rec.Time = rec.Observed
 	}
-	if reason := n.checkTime(rec.Time, now); reason != "" {
+	age := n.cfg.MaxAge
+	if rec.History {
+		age = n.cfg.MaxHistory
+	}
+	if reason := n.checkTime(rec.Time, now, age); reason != "" {
 		return false, reason
 	}
-	if sent {
+	if sent && !rec.History {
 		n.skew.observe(rec.Sender, now-rec.Time, now)
 	}
 	rec.Body = n.clean(strings.TrimRight(rec.Body, "\r\n"))
@@ -111,11 +116,11 @@ func (n *LogNormalizer) Log(rec *telemetry.LogRecord, now int64) (ok bool, reaso
 	return true, ""
 }
 
-func (n *LogNormalizer) checkTime(t, now int64) string {
+func (n *LogNormalizer) checkTime(t, now int64, age time.Duration) string {
 	if n.cfg.MaxFuture > 0 && t > now+int64(n.cfg.MaxFuture) {
 		return ReasonTooFarInFuture
 	}
-	if n.cfg.MaxAge > 0 && t < now-int64(n.cfg.MaxAge) {
+	if age > 0 && int64(age) < now && t < now-int64(age) {
 		return ReasonTooOld
 	}
 	return ""

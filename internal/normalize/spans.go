@@ -25,7 +25,7 @@ func (n *LogNormalizer) Span(s *telemetry.Span, now int64) (ok bool, reason stri
 		return false, ReasonNoTime
 	}
 	s.End = max(s.End, s.Start)
-	if reason := n.checkTime(s.End, now); reason != "" {
+	if reason := n.checkTime(s.End, now, n.cfg.MaxAge); reason != "" {
 		return false, reason
 	}
 	n.skew.observe(s.Sender, now-s.End, now)

@@ -58,7 +58,11 @@ func (p *Pipeline) retract(recs []telemetry.LogRecord) {
 	}
 }
 
+// learnLog hands a stored record on. Of history only the miner learns.
 func (p *Pipeline) learnLog(ctx context.Context, rec *telemetry.LogRecord, fresh *ops.Anomaly) {
+	if rec.History {
+		return
+	}
 	if fresh != nil && !p.quiet.Load() {
 		p.queue.push(*fresh)
 	}

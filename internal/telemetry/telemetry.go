@@ -204,6 +204,7 @@ type LogRecord struct {
 	Source       string // the protocol: "otlp", "syslog", "elastic", "json"
 	Sender       string // peer address or name, for skew and counters
 	Retryable    bool   // the protocol may re-send the same batch: dedup applies
+	History      bool   // brought in later than it happened: it teaches, and raises no alarm
 	Template     uint64 // id of the mined template, 0 before mining
 	Hash         uint64 // identity for dedup, 0 before normalize
 }

@@ -150,7 +150,7 @@ func writeJSON(w http.ResponseWriter, status int, v any) {
 }
 
 // ServeLogs takes JSON lines. The keys that it understands are those of
-// [ingest.JSONLogs].
+// [ingest.JSONLogs]. With the query history=true the records are the past.
 func (h *Handler) ServeLogs(w http.ResponseWriter, r *http.Request) {
 	body, err := ingest.ReadBody(r, h.limits.Bytes)
 	if err != nil {
@@ -159,6 +159,11 @@ func (h *Handler) ServeLogs(w http.ResponseWriter, r *http.Request) {
 	}
 	var rep Report
 	recs, lines := h.logLines(body, ingest.PeerHost(r.RemoteAddr), &rep)
+	if r.URL.Query().Get("history") == "true" {
+		for i := range recs {
+			recs[i].History = true
+		}
+	}
 	if len(recs) > 0 {
 		res, err := h.opts.Sink.Logs(r.Context(), recs)
 		if err != nil {
