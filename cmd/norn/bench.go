@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -75,7 +76,7 @@ all sets. DIR holds the sets that are there of:
 
 An alarm in a labelled segment, or at most seven rows behind it, finds it; every
 other alarm is false. Where a file has several columns, a row's score is the
-largest of theirs.
+largest of theirs; Norn judges four and more together.
 
 JSON: mean_f1, per_set{SET{f1, precision, recall, false_alarms_per_10k}},
 rows[]{detector, mean_f1, per_set, leave_one_set_out, leave_one_set_out_mean}.`,
@@ -92,7 +93,9 @@ rows[]{detector, mean_f1, per_set, leave_one_set_out, leave_one_set_out_mean}.`,
 		},
 	}
 	c.Flags().StringVar(&data, "data", "", "folder of the sets")
+	c.Flags().StringSliceVar(&o.Sets, "sets", nil, "only these sets, for example nab,skab")
 	c.Flags().BoolVar(&o.Quick, "quick", false, "leave out the random cut forest, which takes most of the time")
+	exchange(c, &o)
 	return c
 }
 
@@ -107,8 +110,10 @@ windows come from a file labels.json or labels.csv in the folder (or --labels),
 or from a column called label. docs/formats.md has the formats. Rows that cannot
 be read are named and counted and never stop the run.
 
-JSON: as 'norn bench events', files[]{file, events, found, false_alarms}, and
-refused{rows, cells, labels, files, out_of_order, repeated, examples[]}.`,
+JSON: as 'norn bench events', files[]{set, file, f1, precision, recall,
+false_alarms_per_10k, found, events, false_alarms, points, others{DETECTOR{...}}},
+file_mean_f1{DETECTOR}, and refused{rows, cells, labels, files, out_of_order,
+repeated, examples[]}.`,
 		RunE: func(cmd *cobra.Command, dirs []string) error {
 			o.Progress = steps("csv")
 			r, err := events.RunFolders(cmd.Context(), dirs, labels, app.BenchEvents(), o)
@@ -120,7 +125,29 @@ refused{rows, cells, labels, files, out_of_order, repeated, examples[]}.`,
 	}
 	c.Flags().StringVar(&labels, "labels", "", "file of labelled windows; without it the usual names are tried")
 	c.Flags().BoolVar(&o.Quick, "quick", false, "leave out the random cut forest, which takes most of the time")
+	exchange(c, &o)
 	return c
+}
+
+// exchange adds the flags by which other programs are scored alike.
+func exchange(c *cobra.Command, o *events.Options) {
+	c.Flags().StringVar(&o.Export, "export", "", "folder to write the rows to that are judged, without labels, for another program")
+	c.Flags().Var((*givenScores)(&o.Given), "scores", "NAME=DIR: score what another program made of the exported rows; may be repeated")
+}
+
+// givenScores are the values of --scores.
+type givenScores []events.Given
+
+func (g *givenScores) String() string { return "" }
+func (g *givenScores) Type() string   { return "NAME=DIR" }
+
+func (g *givenScores) Set(s string) error {
+	name, dir, ok := strings.Cut(s, "=")
+	if !ok || name == "" || dir == "" {
+		return fmt.Errorf("%q is not NAME=DIR", s)
+	}
+	*g = append(*g, events.Given{Name: name, Dir: dir})
+	return nil
 }
 
 func benchNAB(output *string) *cobra.Command {
@@ -153,6 +180,7 @@ JSON: standard, low_fp, low_fn, robust_mean, published{...}.`,
 func benchLoghub(output *string) *cobra.Command {
 	var data string
 	var raw bool
+	var parsed []string
 	c := &cobra.Command{
 		Use: "loghub", Short: "Score log template mining on labelled logs", Args: cobra.NoArgs,
 		Long: `Scores template mining, one setting for all systems, on a folder with one
@@ -161,13 +189,24 @@ lines are given, as they stand in the log beside the labels, and the header is
 learned from the first 300.
 
 JSON: raw, systems[]{name, lines, ga, fga, pa, fta, header_exact}, mean{ga, fga,
-pa, fta}.`,
+pa, fta}, lines_per_cpu_second (without headers), others[]{name, systems[], mean}.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := dataDir(data, ".", "the logs can be had from github.com/logpai/loghub"); err != nil {
 				return err
 			}
+			var others []loghub.Parsed
+			for _, p := range parsed {
+				name, dir, ok := strings.Cut(p, "=")
+				if !ok {
+					return &cli.Error{Code: cli.ExitUsage, Err: fmt.Errorf("--parsed %q is not NAME=DIR", p)}
+				}
+				others = append(others, loghub.Parsed{Name: name, Dir: dir})
+			}
 			r, err := loghub.Run(cmd.Context(), data, raw)
 			if err != nil {
+				return err
+			}
+			if r.Others, err = loghub.Compare(cmd.Context(), data, others); err != nil {
 				return err
 			}
 			return show(cmd, *output, r)
@@ -175,6 +214,7 @@ pa, fta}.`,
 	}
 	c.Flags().StringVar(&data, "data", "", "folder of the systems")
 	c.Flags().BoolVar(&raw, "raw", false, "mine whole lines, header and all")
+	c.Flags().StringArrayVar(&parsed, "parsed", nil, "NAME=DIR: score what another program found, in files with a system's name and group,template lines; may be repeated")
 	return c
 }
 
@@ -278,7 +318,9 @@ func smdSet() vectorSet {
 Server Machine Dataset (github.com/NetManAIOps/OmniAnomaly). DIR holds
 NAME_train.csv and NAME_test.csv (or .csv.gz) with a header, a column a metric,
 and in the test a column "label" after them. The metrics to blame come from columns
-"interpretation..." after it, or from interpretation_label/NAME.txt.`,
+"interpretation..." after it, or from interpretation_label/NAME.txt. The layout as
+published (train/, test/, test_label/, each NAME.txt) is read too. Without
+metrics to blame in the data, blame_recall is null.`,
 	}
 }
 

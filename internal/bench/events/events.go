@@ -16,11 +16,15 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 )
 
 // Options steer a run. The zero value is the full run.
 type Options struct {
 	Quick    bool                  // without the forest, which takes most of the time
+	Sets     []string              // of the public sets, only these; empty: all
+	Export   string                // folder to write what is judged to, for other programs; empty: none
+	Given    []Given               // what other programs made of it
 	Progress func(done, total int) // called after each file, one call at a time; may be nil
 }
 
@@ -35,7 +39,7 @@ type Row struct {
 	// other sets' mean.
 	LeftOut     map[string]float64 `json:"leave_one_set_out"`
 	LeftOutMean float64            `json:"leave_one_set_out_mean"`
-	NsPerPoint  float64            `json:"ns_per_point"`
+	NsPerPoint  float64            `json:"ns_per_point"` // processor time; 0 for scores of another program
 }
 
 // SetInfo describes a set.
@@ -59,16 +63,17 @@ type Report struct {
 	Sets        []SetInfo        `json:"sets"`
 	Missing     []string         `json:"missing,omitempty"` // sets that were not there
 	Files       []FileScore      `json:"files,omitempty"`
-	Refused     *Refused         `json:"refused,omitempty"`
+	// FileMeanF1 is, by detector, the mean F1 over files with events, for folders.
+	FileMeanF1 map[string]float64 `json:"file_mean_f1,omitempty"`
+	Refused    *Refused           `json:"refused,omitempty"`
 }
 
-// FileScore is what Norn did on one file.
+// FileScore is what Norn did on one file, and the others beside it.
 type FileScore struct {
-	File        string `json:"file"`
-	Events      int    `json:"events"`
-	Found       int    `json:"found"`
-	FalseAlarms int    `json:"false_alarms"`
-	Points      int    `json:"points"`
+	Set  string `json:"set"`
+	File string `json:"file"`
+	Score
+	Others map[string]Score `json:"others"` // by detector
 }
 
 // Run scores norn and the plain detectors on the public sets below dir.
@@ -77,8 +82,16 @@ func Run(ctx context.Context, dir string, norn Detector, o Options) (Report, err
 	if err != nil {
 		return Report{}, err
 	}
+	if len(o.Sets) > 0 {
+		for _, name := range o.Sets {
+			if !slices.ContainsFunc(sets, func(s Set) bool { return s.Name == name }) {
+				return Report{}, fmt.Errorf("score sets: %s does not hold the set %q", dir, name)
+			}
+		}
+		sets = slices.DeleteFunc(sets, func(s Set) bool { return !slices.Contains(o.Sets, s.Name) })
+	}
 	rep, err := score(ctx, sets, norn, o)
-	rep.Missing, rep.Files = missing, nil
+	rep.Missing, rep.Files, rep.FileMeanF1 = missing, nil, nil
 	return rep, err
 }
 
@@ -105,7 +118,19 @@ func RunFolders(ctx context.Context, dirs []string, labels string, norn Detector
 }
 
 func score(ctx context.Context, sets []Set, norn Detector, o Options) (Report, error) {
-	e, err := evaluate(ctx, sets, append([]Detector{norn}, Simple(!o.Quick)...), o.Progress)
+	if o.Export != "" {
+		if err := export(sets, o.Export); err != nil {
+			return Report{}, err
+		}
+	}
+	more, err := others(sets, o.Given)
+	if err != nil {
+		return Report{}, err
+	}
+	if n := slices.IndexFunc(sets, func(s Set) bool { return s.counts() }); n < 0 || !slices.ContainsFunc(sets[n+1:], func(s Set) bool { return s.counts() }) {
+		norn.Variants = nil // with one set none can be left out
+	}
+	e, err := evaluate(ctx, sets, slices.Concat([]Detector{norn}, Simple(!o.Quick), more), o.Progress)
 	if err != nil {
 		return Report{}, err
 	}
@@ -127,10 +152,31 @@ func (e *evaluation) report() Report {
 	}
 	rep.MeanF1, rep.PerSet = rep.Rows[0].MeanF1, rep.Rows[0].PerSet
 	rep.compare()
-	for i, c := range e.files[0] {
-		rep.Files = append(rep.Files, FileScore{e.jobs[i].file.Name, c.Events, c.Found, c.False, c.Points})
-	}
+	e.byFile(&rep)
 	return rep
+}
+
+// byFile fills in the figures of single files, and their means over the files
+// that have events.
+func (e *evaluation) byFile(rep *Report) {
+	rep.FileMeanF1 = map[string]float64{}
+	f1 := make([][]float64, len(e.dets))
+	for i, job := range e.jobs {
+		f := FileScore{Set: e.sets[job.set].Name, File: job.file.Name, Score: e.files[0][i].score(), Others: map[string]Score{}}
+		for d := range e.dets {
+			s := e.files[d][i].score()
+			if d > 0 {
+				f.Others[e.dets[d].Name] = s
+			}
+			if s.Events > 0 {
+				f1[d] = append(f1[d], s.F1)
+			}
+		}
+		rep.Files = append(rep.Files, f)
+	}
+	for d := range e.dets {
+		rep.FileMeanF1[e.dets[d].Name] = mean(f1[d], -1)
+	}
 }
 
 // row sums up one detector.

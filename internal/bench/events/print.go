@@ -49,12 +49,47 @@ func (rep Report) Print(w io.Writer) error {
 	if rep.WorstSet != "" {
 		fmt.Fprintf(t, "behind the best other on a set, at most\t%+.3f (%s)\n", rep.WorstBehind, rep.WorstSet)
 	}
-	fmt.Fprintf(t, "ns a point (wall clock):")
+	rep.printFiles(t)
+	fmt.Fprintf(t, "ns a point (processor time):")
 	for _, r := range rep.Rows {
+		if r.NsPerPoint == 0 {
+			continue
+		}
 		fmt.Fprintf(t, " %s %.0f;", r.Detector, r.NsPerPoint)
 	}
 	fmt.Fprintln(t)
 	return t.Flush()
+}
+
+// mostFiles bounds how many files are printed; JSON has all.
+const mostFiles = 100
+
+// printFiles writes what each file of a folder gave.
+func (rep Report) printFiles(w io.Writer) {
+	if len(rep.Files) == 0 {
+		return
+	}
+	fmt.Fprintf(w, "\nfile\tevents\tfound\tfalse\tprecision\trecall\tper 10,000\tF1")
+	for _, r := range rep.Rows[1:] {
+		fmt.Fprintf(w, "\t%s", r.Detector)
+	}
+	fmt.Fprintln(w)
+	for i, f := range rep.Files {
+		if i == mostFiles {
+			fmt.Fprintf(w, "  and %d files more (-o json has all)\n", len(rep.Files)-i)
+			break
+		}
+		fmt.Fprintf(w, "  %s\t%d\t%d\t%d\t%.2f\t%.2f\t%.1f\t%.3f", f.File, f.Events, f.Found, f.FalseAlarms, f.Precision, f.Recall, f.FalsePer10k, f.F1)
+		for _, r := range rep.Rows[1:] {
+			fmt.Fprintf(w, "\t%.3f", f.Others[r.Detector].F1)
+		}
+		fmt.Fprintln(w)
+	}
+	fmt.Fprintf(w, "  mean of files with events\t\t\t\t\t\t\t%.3f", rep.FileMeanF1[rep.Rows[0].Detector])
+	for _, r := range rep.Rows[1:] {
+		fmt.Fprintf(w, "\t%.3f", rep.FileMeanF1[r.Detector])
+	}
+	fmt.Fprint(w, "\n\n")
 }
 
 // line writes a first cell and one for every set.

@@ -13,6 +13,12 @@ type Detector struct {
 	// function that it gives reads one finite value at a time (Unix ms) and
 	// returns a score >= 0, by what it has read until then.
 	New func(warm int) func(t int64, v float64) float64
+	// Rows, where it is set, begins a file of several columns as New begins a
+	// series; the function reads one row at a time, NaN for a missing value.
+	// Without it each column is read by itself and a row's score is the largest.
+	Rows func(warm, columns int) func(t int64, row []float64) float64
+	// given are scores of another program, by file; then nothing is begun.
+	given map[*File][]float64
 	// Variants are the same detector by other rules, among which the
 	// leave-one-set-out row chooses; without them it chooses among thresholds.
 	Variants []Detector

@@ -60,6 +60,9 @@ type Report struct {
 	Raw     bool     `json:"raw"` // whole lines were given, and no header
 	Systems []System `json:"systems"`
 	Mean    Scores   `json:"mean"`
+	// LinesPerCPUSecond is of mining alone, each system from nothing.
+	LinesPerCPUSecond float64 `json:"lines_per_cpu_second"`
+	Others            []Other `json:"others,omitempty"` // other programs
 }
 
 // Line is one labelled line.
@@ -83,6 +86,7 @@ func Run(ctx context.Context, dir string, raw bool) (Report, error) {
 	if err != nil {
 		return rep, err
 	}
+	var all [][]Line
 	for _, f := range files {
 		if err := ctx.Err(); err != nil {
 			return rep, fmt.Errorf("score log mining: %w", err)
@@ -91,7 +95,8 @@ func Run(ctx context.Context, dir string, raw bool) (Report, error) {
 		if err != nil {
 			return rep, err
 		}
-		name, _, _ := strings.Cut(filepath.Base(f), "_")
+		all = append(all, lines)
+		name := systemName(f)
 		if !raw {
 			rep.Systems = append(rep.Systems, Score(name, lines))
 			continue
@@ -102,14 +107,26 @@ func Run(ctx context.Context, dir string, raw bool) (Report, error) {
 		}
 		rep.Systems = append(rep.Systems, sys)
 	}
-	n := float64(len(rep.Systems))
-	for _, s := range rep.Systems {
-		rep.Mean.GA += s.GA / n
-		rep.Mean.FGA += s.FGA / n
-		rep.Mean.PA += s.PA / n
-		rep.Mean.FTA += s.FTA / n
-	}
+	rep.Mean = meanOf(rep.Systems)
+	rep.LinesPerCPUSecond = speed(all)
 	return rep, nil
+}
+
+func systemName(path string) string {
+	name, _, _ := strings.Cut(filepath.Base(path), "_")
+	return name
+}
+
+// meanOf weighs all systems alike.
+func meanOf(systems []System) (mean Scores) {
+	n := float64(len(systems))
+	for _, s := range systems {
+		mean.GA += s.GA / n
+		mean.FGA += s.FGA / n
+		mean.PA += s.PA / n
+		mean.FTA += s.FTA / n
+	}
+	return mean
 }
 
 func find(dir string) ([]string, error) {
@@ -255,6 +272,14 @@ func (r Report) Print(w io.Writer) error {
 		}
 	}
 	if err := row("mean", "", "", "", r.Mean); err != nil {
+		return fmt.Errorf("print scores: %w", err)
+	}
+	for _, o := range r.Others {
+		if err := row(o.Name, "", "", "", o.Mean); err != nil {
+			return fmt.Errorf("print scores: %w", err)
+		}
+	}
+	if _, err := fmt.Fprintf(w, "\nlines a second of processor time, mining alone, each system from nothing: %.0f\n", r.LinesPerCPUSecond); err != nil {
 		return fmt.Errorf("print scores: %w", err)
 	}
 	return nil

@@ -72,7 +72,7 @@ func TestRunScoresEverySystemOfADirectory(t *testing.T) {
 	if err := rep.Print(&table); err != nil {
 		t.Fatal(err)
 	}
-	if lines := strings.Split(table.String(), "\n"); len(lines) != 5 || !strings.HasPrefix(lines[1], "Other") || !strings.Contains(lines[3], "0.750") {
+	if lines := strings.Split(table.String(), "\n"); len(lines) != 7 || !strings.HasPrefix(lines[1], "Other") || !strings.Contains(lines[3], "0.750") {
 		t.Errorf("table:\n%s", table.String())
 	}
 }
@@ -120,5 +120,34 @@ func TestNormalizeBringsBothSidesToOneForm(t *testing.T) {
 		if got := Normalize(Normalize(in)); got != want {
 			t.Errorf("Normalize twice of %q = %q", in, got)
 		}
+	}
+}
+
+// What another program found is scored by the same rules, and must cover every
+// line.
+func TestAnotherProgramIsScoredAlike(t *testing.T) {
+	dir, back := t.TempDir(), t.TempDir()
+	write := func(path, text string) {
+		t.Helper()
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(filepath.Join(dir, "App_2k.log_structured.csv"), "Content,EventId,EventTemplate\nopened 1,E1,opened <*>\nopened 2,E1,opened <*>\nclosed,E2,closed\n")
+	write(filepath.Join(back, "App_2k.log_structured.csv"), "group,template\na,opened <*>\na,opened <*>\nb,shut\n")
+	got, err := Compare(t.Context(), dir, []Parsed{{"other", back}})
+	if err != nil || len(got) != 1 || got[0].Mean.GA != 1 || got[0].Mean.FGA != 1 || got[0].Mean.FTA != .5 {
+		t.Fatalf("%v %+v", err, got)
+	}
+	if pa := got[0].Mean.PA; pa < .66 || pa > .67 {
+		t.Errorf("PA %g", pa)
+	}
+	rep, err := Run(t.Context(), dir, false)
+	if err != nil || rep.Mean.GA != 1 || rep.LinesPerCPUSecond <= 0 {
+		t.Errorf("%v %+v", err, rep)
+	}
+	write(filepath.Join(back, "App_2k.log_structured.csv"), "group,template\na,opened <*>\n")
+	if _, err := Compare(t.Context(), dir, []Parsed{{"other", back}}); err == nil {
+		t.Error("missing lines were not noticed")
 	}
 }

@@ -44,9 +44,18 @@ func machines(dir string) ([]string, error) {
 		name, _, _ := strings.Cut(filepath.Base(f), "_test.csv")
 		out = append(out, name)
 	}
+	if len(out) == 0 { // as published
+		found, err = filepath.Glob(filepath.Join(dir, "test", "*.txt"))
+		if err != nil {
+			return nil, fmt.Errorf("list machines: %w", err)
+		}
+		for _, f := range found {
+			out = append(out, strings.TrimSuffix(filepath.Base(f), ".txt"))
+		}
+	}
 	slices.Sort(out)
 	if len(out) == 0 {
-		return nil, fmt.Errorf("list machines: %s holds no *_test.csv", dir)
+		return nil, fmt.Errorf("list machines: %s holds neither *_test.csv nor test/*.txt", dir)
 	}
 	return out, nil
 }
@@ -55,8 +64,12 @@ func machines(dir string) ([]string, error) {
 // metric; the test has a column "label" after them and may have columns whose
 // names begin with "interpretation". The metrics to blame are read from these or
 // from interpretation_label/NAME.txt ("from-to:1,2,3" a line, metrics from 1).
+// A folder as published is read too, see loadPublished.
 func loadMachine(dir, name string) (entity, error) {
 	e := entity{name: name, step: 60_000, pace: pace{hour: 60, day: 1440}, vus: 100}
+	if path := filepath.Join(dir, "test", name+".txt"); isFile(path) && !isFile(filepath.Join(dir, name+"_test.csv")) && !isFile(filepath.Join(dir, name+"_test.csv.gz")) {
+		return loadPublished(dir, name, e)
+	}
 	train, err := readTable(filepath.Join(dir, name+"_train.csv"))
 	if err != nil {
 		return e, err
@@ -88,6 +101,66 @@ func loadMachine(dir, name string) (entity, error) {
 	}
 	e.blame, err = fileTruth(filepath.Join(dir, "interpretation_label", name+".txt"), len(e.columns))
 	return e, err
+}
+
+func isFile(path string) bool {
+	st, err := os.Stat(path)
+	return err == nil && st.Mode().IsRegular()
+}
+
+// loadPublished reads the layout in which the data set is published: train/,
+// test/ and test_label/, each with NAME.txt of numbers without a header, and
+// interpretation_label/ where there is one.
+func loadPublished(dir, name string, e entity) (entity, error) {
+	var labels [][]float64
+	for _, part := range []struct {
+		name string
+		rows *[][]float64
+	}{{"train", &e.train}, {"test", &e.test}, {"test_label", &labels}} {
+		rows, err := readNumbers(filepath.Join(dir, part.name, name+".txt"))
+		if err != nil {
+			return e, err
+		}
+		*part.rows = rows
+	}
+	if len(e.train) == 0 || len(e.test) == 0 || len(labels) != len(e.test) || len(e.train[0]) != len(e.test[0]) {
+		return e, fmt.Errorf("read machine %s: %d rows to learn from, %d to judge, %d labels do not fit together", name, len(e.train), len(e.test), len(labels))
+	}
+	for i := range e.train[0] {
+		e.columns = append(e.columns, strconv.Itoa(i+1))
+	}
+	for _, l := range labels {
+		e.label = append(e.label, l[0] > 0)
+	}
+	var err error
+	e.blame, err = fileTruth(filepath.Join(dir, "interpretation_label", name+".txt"), len(e.columns))
+	return e, err
+}
+
+// readNumbers reads rows of numbers parted by commas, all of one width.
+func readNumbers(path string) ([][]float64, error) {
+	f, err := csvdata.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("open table: %w", err)
+	}
+	defer f.Close()
+	var out [][]float64
+	err = csvdata.Table(f, func(line int, rec []string) error {
+		row := make([]float64, len(rec))
+		for j, s := range rec {
+			v, err := strconv.ParseFloat(strings.TrimSpace(s), 64)
+			if err != nil {
+				return fmt.Errorf("line %d: cannot read %q as a number", line, s)
+			}
+			row[j] = v
+		}
+		out = append(out, row)
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read table %s: %w", path, err)
+	}
+	return out, nil
 }
 
 // notMetric says that a column holds truth.

@@ -18,8 +18,8 @@ func (rep Report) Print(w io.Writer) error {
 	for _, e := range rep.Entities {
 		own, pca, z := e.row(nornName), e.row(pcaName), e.row(maxZName)
 		blame, net := "-", "no"
-		if e.hasBlame {
-			blame = fmt.Sprintf("%.2f/%.2f", e.Blame100, e.Blame150)
+		if e.Blame100 != nil {
+			blame = fmt.Sprintf("%.2f/%.2f", *e.Blame100, *e.Blame150)
 		}
 		if e.Neural {
 			net = "yes"
@@ -30,8 +30,10 @@ func (rep Report) Print(w io.Writer) error {
 		fmt.Fprintf(t, "%s\t%.3f\t%.3f\t%.3f\t%.3f\t%s\t%s\t%.2f\t%.2f\n", e.Name, own.AUCPR, pca.AUCPR, own.EventF1, z.EventF1, blame, net, e.FalsePerDay, e.Recall)
 	}
 	fmt.Fprintf(t, "\nAUC-PR over PCA's\t%.2f\n", rep.OverPCA)
-	if rep.Blame100 > 0 {
-		fmt.Fprintf(t, "blame recall at 100 %% / 150 %%\t%.3f / %.3f\n", rep.Blame100, rep.Blame150)
+	if rep.Blame100 != nil {
+		fmt.Fprintf(t, "blame recall at 100 %% / 150 %%\t%.3f / %.3f (%d recordings)\n", *rep.Blame100, *rep.Blame150, rep.BlameLabels)
+	} else {
+		fmt.Fprintf(t, "blame recall\t- (no metrics to blame are labelled: neither columns \"interpretation...\" nor interpretation_label/)\n")
 	}
 	fmt.Fprintf(t, "network chosen on\t%d of %d\n", rep.NeuralChosen, len(rep.Entities))
 	fmt.Fprintf(t, "event F1 at %g a day (threshold with labels)\tNorn %.3f, max |z| %.3f\n", rep.Budget, rep.EventF1, rep.MaxZEventF1)

@@ -42,15 +42,14 @@ type Row struct {
 
 // Entity is one recording.
 type Entity struct {
-	Name        string  `json:"name"`
-	Rows        []Row   `json:"scorers"`
-	Blame100    float64 `json:"blame_recall"`
-	Blame150    float64 `json:"blame_recall_150"`
-	Neural      bool    `json:"neural_chosen"` // at the end of the part to learn from
-	NeuralT     float64 `json:"neural_t"`      // of the contest that decided it
-	FalsePerDay float64 `json:"false_per_day"` // threshold from the part to learn from
-	Recall      float64 `json:"recall"`        // of events, there
-	hasBlame    bool
+	Name        string   `json:"name"`
+	Rows        []Row    `json:"scorers"`
+	Blame100    *float64 `json:"blame_recall"` // null: no metrics to blame are known
+	Blame150    *float64 `json:"blame_recall_150"`
+	Neural      bool     `json:"neural_chosen"` // at the end of the part to learn from
+	NeuralT     float64  `json:"neural_t"`      // of the contest that decided it
+	FalsePerDay float64  `json:"false_per_day"` // threshold from the part to learn from
+	Recall      float64  `json:"recall"`        // of events, there
 	bytes       int
 }
 
@@ -62,9 +61,10 @@ type Report struct {
 	VUSPR             float64  `json:"vus_pr"`
 	BestF1            float64  `json:"best_f1"`
 	EventF1           float64  `json:"event_f1"`
-	Blame100          float64  `json:"blame_recall"`
-	Blame150          float64  `json:"blame_recall_150"`
-	PCA               float64  `json:"pca_auc_pr"` // 90 % of the variance, 10-row mean
+	Blame100          *float64 `json:"blame_recall"` // null: of no recording are the metrics to blame known
+	Blame150          *float64 `json:"blame_recall_150"`
+	BlameLabels       int      `json:"blame_labels"` // recordings of which they are
+	PCA               float64  `json:"pca_auc_pr"`   // 90 % of the variance, 10-row mean
 	OverPCA           float64  `json:"auc_pr_over_pca"`
 	MaxZEventF1       float64  `json:"max_z_event_f1"`
 	NeuralChosen      int      `json:"neural_chosen"` // recordings
@@ -203,7 +203,7 @@ func measure(ctx context.Context, e entity, o Options) (Entity, error) {
 func (rep *Report) sum() {
 	k := 1 / float64(len(rep.Entities))
 	byName := map[string]int{}
-	blamed := 0.
+	blamed, part100, part150 := 0., 0., 0.
 	var alarms []float64
 	for _, e := range rep.Entities {
 		for _, r := range e.Rows {
@@ -217,9 +217,8 @@ func (rep *Report) sum() {
 			m.AUCPR, m.VUSPR, m.BestF1 = m.AUCPR+k*r.AUCPR, m.VUSPR+k*r.VUSPR, m.BestF1+k*r.BestF1
 			m.EventF1, m.EventRecall = m.EventF1+k*r.EventF1, m.EventRecall+k*r.EventRecall
 		}
-		if e.hasBlame {
-			blamed++
-			rep.Blame100, rep.Blame150 = rep.Blame100+e.Blame100, rep.Blame150+e.Blame150
+		if e.Blame100 != nil {
+			blamed, part100, part150 = blamed+1, part100+*e.Blame100, part150+*e.Blame150
 		}
 		if e.Neural {
 			rep.NeuralChosen++
@@ -231,7 +230,8 @@ func (rep *Report) sum() {
 	}
 	rep.FalsePerDayMedian = stats.Median(alarms)
 	if blamed > 0 {
-		rep.Blame100, rep.Blame150 = rep.Blame100/blamed, rep.Blame150/blamed
+		part100, part150 = part100/blamed, part150/blamed
+		rep.Blame100, rep.Blame150, rep.BlameLabels = &part100, &part150, int(blamed)
 	}
 	own := rep.mean(nornName)
 	rep.AUCPR, rep.VUSPR, rep.BestF1, rep.EventF1 = own.AUCPR, own.VUSPR, own.BestF1, own.EventF1

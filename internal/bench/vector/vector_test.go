@@ -2,6 +2,7 @@ package vector
 
 import (
 	"compress/gzip"
+	"encoding/json"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -184,7 +185,7 @@ func TestAWholeRunFindsWhatBrokeAndWhoIsToBlame(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if rep.AUCPR < .8 || rep.EventF1 < .99 || rep.Blame100 != 1 || rep.PCA <= 0 || rep.NsPerRow < 0 || steps != 1 {
+		if rep.AUCPR < .8 || rep.EventF1 < .99 || rep.Blame100 == nil || *rep.Blame100 != 1 || rep.PCA <= 0 || rep.NsPerRow < 0 || steps != 1 {
 			t.Errorf("%+v", rep)
 		}
 		var out strings.Builder
@@ -218,7 +219,7 @@ func TestSKABIsReadAndScored(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if rep.AUCPR < .8 || rep.EventF1 < .99 || len(rep.Entities) != 1 || rep.Entities[0].hasBlame {
+	if rep.AUCPR < .8 || rep.EventF1 < .99 || len(rep.Entities) != 1 || rep.Entities[0].Blame100 != nil {
 		t.Errorf("%+v", rep)
 	}
 }
@@ -244,5 +245,55 @@ func TestWrongFoldersAndFilesAreNamed(t *testing.T) {
 	write("m_test.csv", "a,b,c,label\n1,2,oops,0\n")
 	if _, err := SMD(t.Context(), dir, Options{}); err == nil || !strings.Contains(err.Error(), "line 2") || !strings.Contains(err.Error(), "oops") {
 		t.Errorf("no number: %v", err)
+	}
+}
+
+// The layout in which the Server Machine Dataset is published gives the same
+// figures as the tables, and what nothing is known of is null.
+func TestTheLayoutAsPublished(t *testing.T) {
+	tables, published := t.TempDir(), t.TempDir()
+	writeMachine(t, tables, false)
+	want, err := SMD(t.Context(), tables, Options{Quick: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text, _ := json.Marshal(want); !strings.Contains(string(text), `"blame_recall":null`) {
+		t.Errorf("without labels of blame: %s", text)
+	}
+	e, err := loadMachine(tables, "m-1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	write := func(part string, rows [][]float64) {
+		var b strings.Builder
+		for _, r := range rows {
+			for j, v := range r {
+				fmt.Fprintf(&b, "%s%g", strings.Repeat(",", min(j, 1)), v)
+			}
+			b.WriteString("\n")
+		}
+		if err := os.MkdirAll(filepath.Join(published, part), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(published, part, "m-1.txt"), []byte(b.String()), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	labels := make([][]float64, len(e.label))
+	for i, on := range e.label {
+		labels[i] = []float64{0}
+		if on {
+			labels[i][0] = 1
+		}
+	}
+	write("train", e.train)
+	write("test", e.test)
+	if _, err := SMD(t.Context(), published, Options{Quick: true}); err == nil || !strings.Contains(err.Error(), "test_label") {
+		t.Errorf("without labels: %v", err)
+	}
+	write("test_label", labels)
+	got, err := SMD(t.Context(), published, Options{Quick: true})
+	if err != nil || got.AUCPR != want.AUCPR || got.EventF1 != want.EventF1 {
+		t.Errorf("%v: AUC-PR %g, event F1 %g; want %g, %g", err, got.AUCPR, got.EventF1, want.AUCPR, want.EventF1)
 	}
 }

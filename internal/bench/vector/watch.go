@@ -40,8 +40,9 @@ func watch(ctx context.Context, e entity, o Options, out *Entity) ([]scoring, er
 		all = append(all, scoring{"  network, wherever", always.member[joint.MemberNeural]}, scoring{"  trees", always.member[joint.MemberForest]})
 	}
 	out.bytes = lead.bytes
-	if out.hasBlame = len(e.blame) > 0; out.hasBlame {
-		out.Blame100, out.Blame150 = blameRecall(lead.blame, e.blame, 1), blameRecall(lead.blame, e.blame, 1.5)
+	if len(e.blame) > 0 {
+		all, more := blameRecall(lead.blame, e.blame, 1), blameRecall(lead.blame, e.blame, 1.5)
+		out.Blame100, out.Blame150 = &all, &more
 	}
 	at := eventsAbove(lead.score, e.label, e.pace, budgetThreshold(lead.quiet, e.pace, o.Budget))
 	out.FalsePerDay, out.Recall = at.falsePerDay, at.recall
