@@ -44,11 +44,13 @@ func decimal(s, comma string) string {
 func layouts() []string {
 	return []string{
 		"2006-01-02 15:04:05", "2006-01-02T15:04:05", "2006-01-02T15:04:05Z07:00", "2006-01-02 15:04:05Z07:00",
-		"2006-01-02 15:04", "2006-01-02T15:04", "2006-01-02T15:04Z07:00", "2006/01/02 15:04:05", "2006/01/02 15:04", "2006-01-02", "2006/01/02",
+		"2006-01-02 15:04:05 Z07:00", "2006-01-02T15:04:05Z0700", "2006-01-02 15:04:05Z0700", "2006-01-02 15:04:05 Z0700", "2006-01-02 15:04:05 MST",
+		"2006-01-02 15:04", "2006-01-02T15:04", "2006-01-02T15:04Z07:00", "01/02/2006 15:04:05", "1/2/2006 15:04:05", "1/2/2006 15:04", "2.1.2006 15:04:05", "2.1.2006 15:04", "1/2/2006", "2.1.2006", "2006/01/02 15:04:05", "2006/01/02 15:04", "2006-01-02", "2006/01/02",
 	}
 }
 
-// parseTime reads ISO civil time (UTC where no zone is given) or a Unix time
+// parseTime reads ISO civil time (UTC where no zone is given), month/day/year,
+// day.month.year, or a Unix time
 // in seconds, milliseconds, microseconds or nanoseconds, told apart by size, to
 // Unix ms. layout is tried first and set to what fitted.
 func parseTime(s string, layout *int) (int64, error) {
@@ -73,6 +75,9 @@ func parseTime(s string, layout *int) (int64, error) {
 		return t.UnixMilli(), nil
 	}
 	for i, l := range ls {
+		if strings.HasSuffix(l, "MST") && !strings.HasSuffix(s, "UTC") && !strings.HasSuffix(s, "GMT") {
+			continue // the offsets of other short names are not known
+		}
 		if t, err := time.ParseInLocation(l, s, time.UTC); err == nil {
 			*layout = i
 			return t.UnixMilli(), nil
@@ -86,6 +91,7 @@ func parseTime(s string, layout *int) (int64, error) {
 
 func oneOf(s, words string) bool {
 	s = strings.ToLower(strings.Trim(strings.TrimSpace(s), `"`))
+	s = strings.NewReplacer(" ", "_", "-", "_").Replace(s)
 	for w := range strings.FieldsSeq(words) {
 		if s == w {
 			return true
@@ -99,11 +105,50 @@ func isTimeName(s string) bool {
 }
 
 func isLabelColumn(s string) bool {
-	return oneOf(s, "label labels anomaly anomalies is_anomaly isanomaly anomalous anomaly_label outlier is_outlier ground_truth groundtruth y_true truth")
+	return oneOf(s, "label labels anomaly anomalies is_anomaly isanomaly anomalous anomaly_label outlier is_outlier ground_truth groundtruth y_true truth abnormal is_abnormal attack is_attack anomaly_flag")
+}
+
+// isCounter tells columns that only count rows.
+func isCounter(s string) bool { return oneOf(s, "index idx row row_id unnamed:_0 no") }
+
+// marked reads a cell of a column of labels.
+func marked(s string) float64 {
+	if x, err := number(s); err == nil {
+		if x > .5 {
+			return 1
+		}
+		return 0
+	}
+	if oneOf(s, "anomaly anomalous abnormal outlier attack yes y t") {
+		return 1
+	}
+	return 0
 }
 
 // isLabelName says whether a CSV file of this name holds labels, not data.
 func isLabelName(name string) bool {
 	base, _, _ := strings.Cut(name, ".")
-	return oneOf(base, "labels label windows anomalies anomaly_windows combined_windows combined_labels label_windows labelled_windows events ground_truth")
+	return oneOf(base, labelNames)
+}
+
+const labelNames = "labels label windows anomalies anomaly_windows combined_windows combined_labels label_windows labelled_windows events ground_truth"
+
+const labelFolders = "labels label windows ground_truth annotations"
+
+// ownLabels tells the file of labels of a single data file: NAME_labels.csv,
+// NAME.labels.json, or any in a folder labels/. stem is the data file's name.
+func ownLabels(dir, name string) (stem string, ok bool) {
+	low := strings.ToLower(name)
+	if !strings.HasSuffix(low, ".json") && !strings.HasSuffix(low, ".csv") {
+		return "", false
+	}
+	stem = name[:strings.LastIndexByte(name, '.')]
+	for w := range strings.FieldsSeq(labelNames) {
+		for _, sep := range []string{"_", ".", "-"} {
+			if strings.HasSuffix(strings.ToLower(stem), sep+w) {
+				return stem[:len(stem)-len(w)-1], true
+			}
+		}
+	}
+	return stem, oneOf(dir, labelFolders)
 }

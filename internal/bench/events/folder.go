@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"math"
 	"os"
 	"path/filepath"
@@ -22,6 +23,7 @@ type Refused struct {
 	Cells      int      `json:"cells"`        // unreadable values in readable rows
 	Labels     int      `json:"labels"`       // windows that name no file, hold no row, or cannot be read
 	Files      int      `json:"files"`        // without a readable row
+	Columns    int      `json:"columns"`      // without a readable value: words, or nothing
 	OutOfOrder int      `json:"out_of_order"` // rows that were put in order
 	Repeated   int      `json:"repeated"`     // rows at the time of the row before
 	Examples   []string `json:"examples,omitempty"`
@@ -36,11 +38,11 @@ func (r *Refused) say(format string, args ...any) {
 }
 
 func (r *Refused) print(w io.Writer) {
-	if r == nil || r.Rows+r.Cells+r.Labels+r.Files+r.OutOfOrder+r.Repeated == 0 {
+	if r == nil || r.Rows+r.Cells+r.Labels+r.Files+r.Columns+r.OutOfOrder+r.Repeated == 0 {
 		return
 	}
-	fmt.Fprintf(w, "left out: %d rows, %d cells, %d labels, %d files; put in order: %d rows; at the time of the row before: %d\n",
-		r.Rows, r.Cells, r.Labels, r.Files, r.OutOfOrder, r.Repeated)
+	fmt.Fprintf(w, "left out: %d rows, %d cells, %d columns, %d labels, %d files; put in order: %d rows; at the time of the row before: %d\n",
+		r.Rows, r.Cells, r.Columns, r.Labels, r.Files, r.OutOfOrder, r.Repeated)
 	for _, s := range r.Examples {
 		fmt.Fprintf(w, "  %s\n", s)
 	}
@@ -59,6 +61,7 @@ func LoadFolder(dir, labels string, r *Refused) (Set, error) {
 	if err != nil {
 		return set, err
 	}
+	own := map[string]string{} // labels of a single file, with its name
 	var paths []string
 	root := dir
 	if data := filepath.Join(dir, "data"); labelPath != "" && isDir(data) {
@@ -72,6 +75,7 @@ func LoadFolder(dir, labels string, r *Refused) (Set, error) {
 			if d.IsDir() {
 				return filepath.SkipDir
 			}
+		case !d.IsDir() && labelPath == "" && addOwn(own, dir, p):
 		case !d.IsDir() && p != labelPath && isTable(d.Name()) && !isLabelName(d.Name()):
 			paths = append(paths, p)
 		}
@@ -81,6 +85,14 @@ func LoadFolder(dir, labels string, r *Refused) (Set, error) {
 		return set, fmt.Errorf("read folder: %w", err)
 	}
 	byName := newNames(dir, paths)
+	for _, p := range slices.Sorted(maps.Keys(own)) {
+		more, _, err := readLabels(p, own[p], r)
+		if err != nil {
+			r.Labels++
+			r.say("%v", err)
+		}
+		marks = append(marks, more...)
+	}
 	spans := byName.assign(marks, r)
 	marked := false
 	for _, p := range paths {
@@ -101,6 +113,30 @@ func LoadFolder(dir, labels string, r *Refused) (Set, error) {
 		return set, fmt.Errorf("%s: no labels: neither a file of windows nor a column called label%s", dir, r.first())
 	}
 	return set, nil
+}
+
+// addOwn notes a file of labels that belongs to a single data file.
+func addOwn(own map[string]string, dir, p string) bool {
+	folder := filepath.Base(filepath.Dir(p))
+	if filepath.Dir(p) == filepath.Clean(dir) || !oneOf(folder, labelFolders) {
+		folder = ""
+	}
+	stem, ok := ownLabels(folder, filepath.Base(p))
+	if !ok || folder == "" && !strings.HasSuffix(p, ".json") && !besideTable(filepath.Join(filepath.Dir(p), stem)) {
+		return false // a table of that name alone, as login_events.csv, is data
+	}
+	own[p] = stem
+	return true
+}
+
+// besideTable says whether there is a table of this path, less its suffix.
+func besideTable(path string) bool {
+	for _, suffix := range []string{".csv", ".csv.gz", ".tsv", ".tsv.gz"} {
+		if st, err := os.Stat(path + suffix); err == nil && st.Mode().IsRegular() {
+			return true
+		}
+	}
+	return false
 }
 
 func (r *Refused) first() string {
@@ -126,12 +162,15 @@ type loose struct {
 	t     []int64 // Unix ms
 	v     [][]float64
 	label []float64 // nil without a column of labels
+	wrong []int     // unreadable cells by column
+	why   []string  // the first of them, with its line
 }
 
 // roles says what each column of a file is.
 type roles struct {
 	comma  string
-	time   int
+	time   int // -1: rows count as seconds
+	clock  int // time of day, where the date has a column of its own; -1: none
 	label  int // -1: none
 	values []int
 	layout int // of the last time that was read
@@ -181,6 +220,7 @@ func readLoose(path string, r *Refused) (*loose, error) {
 		return nil, errors.New("no row with a time and a value")
 	}
 	out.order(r)
+	out.dropWords(path, r)
 	return out, nil
 }
 
@@ -203,8 +243,8 @@ func readLine(in *bufio.Reader) (string, error) {
 
 // readRoles reads the first line: the delimiter, and what the columns are.
 func readRoles(text string, out *loose) (ro *roles, header bool) {
-	ro = &roles{comma: ",", label: -1}
-	for _, c := range []string{";", "\t"} {
+	ro = &roles{comma: ",", label: -1, clock: -1}
+	for _, c := range []string{";", "\t", "|"} {
 		if strings.Count(text, c) > strings.Count(text, ro.comma) {
 			ro.comma = c
 		}
@@ -215,12 +255,7 @@ func readRoles(text string, out *loose) (ro *roles, header bool) {
 	_, numErr := number(cells[0])
 	header = err != nil && (numErr != nil || strings.TrimSpace(cells[0]) == "")
 	if header {
-		for i, c := range cells {
-			if isTimeName(c) {
-				ro.time = i
-				break
-			}
-		}
+		ro.findTime(cells)
 	}
 	for i, c := range cells {
 		name := strings.TrimSpace(c)
@@ -231,22 +266,61 @@ func readRoles(text string, out *loose) (ro *roles, header bool) {
 			}
 		}
 		switch {
-		case i == ro.time:
+		case i == ro.time || i == ro.clock:
 		case header && isLabelColumn(name):
 			if ro.label < 0 {
 				ro.label = i
 			}
-		case name == "" || strings.EqualFold(name, "changepoint"):
+		case name == "" || strings.EqualFold(name, "changepoint") || header && isCounter(name) && len(cells) > 2:
 		default:
 			ro.values = append(ro.values, i)
 			out.names = append(out.names, name)
 		}
 	}
 	out.v = make([][]float64, len(ro.values))
+	out.wrong, out.why = make([]int, len(ro.values)), make([]string, len(ro.values))
 	if ro.label >= 0 {
 		out.label = []float64{}
 	}
 	return ro, header
+}
+
+// findTime finds the column of times in a header: by its name, else the first.
+// A single column besides labels holds values, and rows count as seconds.
+func (ro *roles) findTime(cells []string) {
+	rest := 0
+	for i, c := range cells {
+		if isTimeName(c) {
+			ro.time = i
+			for k, c := range cells {
+				if oneOf(cells[i], "date") && oneOf(c, "time") {
+					ro.clock = k
+				}
+			}
+			return
+		}
+		if !isLabelColumn(c) {
+			rest++
+		}
+	}
+	if rest == 1 {
+		ro.time = -1
+	}
+}
+
+// at reads the time of a row.
+func (ro *roles) at(cells []string, n int) (int64, error) {
+	if ro.time < 0 {
+		return int64(n) * 1000, nil
+	}
+	if ro.time >= len(cells) {
+		return 0, errors.New("no time")
+	}
+	s := cells[ro.time]
+	if ro.clock >= 0 && ro.clock < len(cells) {
+		s = strings.TrimSpace(s) + " " + strings.TrimSpace(cells[ro.clock])
+	}
+	return parseTime(s, &ro.layout)
 }
 
 // row reads one line; what is wrong with it is counted.
@@ -256,24 +330,22 @@ func (l *loose) row(ro *roles, text, path string, line int, r *Refused) {
 		r.Rows++
 		r.say("%s:%d: %s", path, line, why)
 	}
-	if ro.time >= len(cells) {
-		bad("no time")
-		return
-	}
-	t, err := parseTime(cells[ro.time], &ro.layout)
+	t, err := ro.at(cells, len(l.t))
 	if err != nil {
 		bad(err.Error())
 		return
 	}
-	seen, wrong, why := 0, 0, "no value"
+	seen, why := 0, "no value"
 	at := len(l.t)
 	for i, c := range ro.values {
 		v := math.NaN()
 		if c < len(cells) {
 			x, err := number(decimal(cells[c], ro.comma))
 			if err != nil {
-				wrong++
 				why = err.Error()
+				if l.wrong[i]++; l.wrong[i] == 1 {
+					l.why[i] = fmt.Sprintf("%s:%d: %s", path, line, why)
+				}
 			} else if v = x; !math.IsNaN(v) {
 				seen++
 			}
@@ -284,19 +356,11 @@ func (l *loose) row(ro *roles, text, path string, line int, r *Refused) {
 		bad(why)
 		return
 	}
-	if wrong > 0 {
-		if r.Cells == 0 {
-			r.say("%s:%d: %s", path, line, why)
-		}
-		r.Cells += wrong
-	}
 	l.t = append(l.t, t)
 	if ro.label >= 0 {
 		mark := 0.
 		if ro.label < len(cells) {
-			if x, err := number(cells[ro.label]); err == nil {
-				mark = x
-			}
+			mark = marked(cells[ro.label])
 		}
 		l.label = append(l.label, mark)
 	}
@@ -340,6 +404,26 @@ func (l *loose) order(r *Refused) {
 	}
 }
 
+// dropWords leaves out columns without a value: names, states, nothing at all.
+// Unreadable cells of the others are counted.
+func (l *loose) dropWords(path string, r *Refused) {
+	kept := 0
+	for i, col := range l.v {
+		if !slices.ContainsFunc(col, func(v float64) bool { return !math.IsNaN(v) }) {
+			r.Columns++
+			r.say("%s: the column %q holds no number and is left out", path, l.names[i])
+			continue
+		}
+		if l.wrong[i] > 0 {
+			r.Cells += l.wrong[i]
+			r.say("%s (%d such cells)", l.why[i], l.wrong[i])
+		}
+		l.names[kept], l.v[kept] = l.names[i], col
+		kept++
+	}
+	l.names, l.v = l.names[:kept], l.v[:kept]
+}
+
 func pick[T any](xs []T, at []int) []T {
 	out := make([]T, len(at))
 	for i, k := range at {
@@ -366,28 +450,6 @@ func (l *loose) files(name string, spans []span, r *Refused) []File {
 	for i, c := range l.names {
 		e := append(slices.Clone(own), l.rows(name, c, spans, r)...)
 		out = append(out, File{Name: name + ":" + c, T: l.t, Columns: l.names[i : i+1], V: l.v[i : i+1], Events: merge(e)})
-	}
-	return out
-}
-
-// rows turns the spans of a column into rows. A span between two rows is moved
-// to the next row when that is not far.
-func (l *loose) rows(name, column string, spans []span, r *Refused) [][2]int {
-	var out [][2]int
-	for _, s := range spans {
-		if s.column != "" && s.column != column {
-			continue
-		}
-		got := rowsOf(l.t, [][2]int64{{s.from, s.to}})
-		if len(got) == 0 {
-			if i, _ := slices.BinarySearch(l.t, s.from); i > 0 && i < len(l.t) && l.t[i]-s.to <= 2*(l.t[len(l.t)-1]-l.t[0])/int64(len(l.t)) {
-				got = [][2]int{{i, i}}
-			} else {
-				r.Labels++
-				r.say("%s: no row between %d and %d (Unix ms)", name, s.from, s.to)
-			}
-		}
-		out = append(out, got...)
 	}
 	return out
 }

@@ -33,22 +33,23 @@ type mark struct {
 // none: then the files must mark their anomalies themselves.
 func findLabels(dir, path string, r *Refused) (marks []mark, found string, err error) {
 	if path == "" {
-		for _, sub := range []string{"", "labels", "label"} {
+		for _, sub := range []string{"", "labels", "label", "ground_truth", "annotations"} {
 			for _, base := range []string{"combined_windows", "labels", "label", "windows", "anomalies", "anomaly_windows", "label_windows", "ground_truth", "events", "combined_labels"} {
 				for _, ext := range []string{".json", ".csv"} {
 					p := filepath.Join(dir, sub, base+ext)
 					if st, err := os.Stat(p); err == nil && st.Mode().IsRegular() {
-						return readLabels(p, r)
+						return readLabels(p, "", r)
 					}
 				}
 			}
 		}
 		return nil, "", nil
 	}
-	return readLabels(path, r)
+	return readLabels(path, "", r)
 }
 
-func readLabels(path string, r *Refused) ([]mark, string, error) {
+// readLabels reads a file of labels. Windows that name no file are for stem.
+func readLabels(path, stem string, r *Refused) ([]mark, string, error) {
 	f, err := csvdata.Open(path)
 	if err != nil {
 		return nil, path, fmt.Errorf("open labels: %w", err)
@@ -63,12 +64,17 @@ func readLabels(path string, r *Refused) ([]mark, string, error) {
 	if err != nil {
 		return nil, path, fmt.Errorf("read labels %s: %w", path, err)
 	}
+	for i := range marks {
+		if marks[i].file == "" {
+			marks[i].file = stem
+		}
+	}
 	return marks, path, nil
 }
 
 // jsonLabels reads {"file": [[start, end], ...]}, where a window may also be a
 // point in time or an object with start, end and column; or a list of such
-// objects that name their file.
+// objects that name their file. A key like "windows" names no file.
 func jsonLabels(in io.Reader, path string, r *Refused) ([]mark, error) {
 	d := json.NewDecoder(in)
 	d.UseNumber()
@@ -90,8 +96,11 @@ func jsonLabels(in io.Reader, path string, r *Refused) ([]mark, error) {
 	case map[string]any:
 		for _, file := range slices.Sorted(maps.Keys(top)) {
 			list := top[file]
+			if oneOf(file, labelNames) {
+				file = ""
+			}
 			if o, ok := list.(map[string]any); ok {
-				if inner, ok := field(o, "windows", "anomalies", "labels"); ok {
+				if inner, ok := field(o, "windows", "anomalies", "labels", "anomaly_windows", "events"); ok {
 					list = inner
 				}
 			}
@@ -166,11 +175,13 @@ func (s *span) between(from, to string) error {
 	return nil
 }
 
-// csvLabels reads file,start,end[,column] lines with or without a header.
+// csvLabels reads file,start,end[,column] lines with or without a header, and
+// timestamp,label lines of which those with a label count. The file may be
+// missing.
 func csvLabels(in io.Reader, path string, r *Refused) ([]mark, error) {
 	b := bufio.NewReader(in)
 	var out []mark
-	at := [4]int{0, 1, 2, 3} // file, start, end, column
+	at := [5]int{0, 1, 2, 3, -1} // file, start, end, column, label
 	comma := ","
 	for line := 1; ; line++ {
 		text, err := readLine(b)
@@ -182,6 +193,7 @@ func csvLabels(in io.Reader, path string, r *Refused) ([]mark, error) {
 		switch {
 		case text == "" || text[0] == '#':
 		case line == 1 && headerOf(text, &comma, &at):
+		case at[4] >= 0 && unmarked(split(text, comma), at[4]):
 		default:
 			m, err := csvMark(split(text, comma), at)
 			if err != nil {
@@ -197,30 +209,37 @@ func csvLabels(in io.Reader, path string, r *Refused) ([]mark, error) {
 	}
 }
 
+func unmarked(cells []string, at int) bool { return at >= len(cells) || marked(cells[at]) == 0 }
+
 // headerOf finds the delimiter and, when the line is a header, the columns.
-func headerOf(text string, comma *string, at *[4]int) bool {
+// Lines that begin with a time have no column for a file.
+func headerOf(text string, comma *string, at *[5]int) bool {
 	for _, c := range []string{";", "\t"} {
 		if strings.Count(text, c) > strings.Count(text, *comma) {
 			*comma = c
 		}
 	}
 	cells := split(text, *comma)
-	got := [4]int{-1, -1, -1, -1}
+	got := [5]int{-1, -1, -1, -1, -1}
 	for i, c := range cells {
-		for k, words := range [...]string{"file filename series name path", "start begin from start_time timestamp time", "end stop to end_time", "column metric sensor"} {
+		for k, words := range [...]string{"file filename file_name series name path", "start begin from start_time start_timestamp window_start timestamp time datetime", "end stop to end_time end_timestamp window_end", "column metric sensor", "label anomaly is_anomaly value"} {
 			if got[k] < 0 && oneOf(c, words) {
 				got[k] = i
 			}
 		}
 	}
-	if got[0] < 0 || got[1] < 0 {
+	if got[1] < 0 {
+		layout := 0
+		if _, err := parseTime(cells[0], &layout); err == nil {
+			*at = [5]int{-1, 0, 1, 2, -1}
+		}
 		return false
 	}
 	*at = got
 	return true
 }
 
-func csvMark(cells []string, at [4]int) (mark, error) {
+func csvMark(cells []string, at [5]int) (mark, error) {
 	cell := func(k int) string {
 		if at[k] < 0 || at[k] >= len(cells) {
 			return ""
@@ -232,7 +251,7 @@ func csvMark(cells []string, at [4]int) (mark, error) {
 	if to == "" {
 		to = from
 	}
-	if m.file == "" || from == "" {
+	if m.file == "" && at[0] >= 0 || from == "" {
 		return m, errors.New("need file,start,end")
 	}
 	return m, m.between(from, to)
@@ -240,18 +259,22 @@ func csvMark(cells []string, at [4]int) (mark, error) {
 
 // names finds files by what labels call them.
 type names struct {
-	dir string
-	by  map[string][]string // short and long names to paths
+	dir  string
+	only string              // the only file, where there is one: labels need not name it
+	by   map[string][]string // short and long names to paths
 }
 
 func newNames(dir string, paths []string) *names {
-	n := &names{dir, map[string][]string{}}
+	n := &names{dir: dir, by: map[string][]string{}}
+	if len(paths) == 1 {
+		n.only = paths[0]
+	}
 	for _, p := range paths {
 		rel := n.rel(p)
 		for _, k := range slices.Compact(slices.Sorted(slices.Values([]string{
 			rel, bare(rel), strings.TrimPrefix(rel, "data/"), bare(strings.TrimPrefix(rel, "data/")), filepath.Base(rel), bare(filepath.Base(rel)),
 		}))) {
-			n.by[k] = append(n.by[k], p)
+			n.by[strings.ToLower(k)] = append(n.by[strings.ToLower(k)], p)
 		}
 	}
 	return n
@@ -280,9 +303,12 @@ func (n *names) assign(marks []mark, r *Refused) map[string][]span {
 		name := strings.TrimPrefix(filepath.ToSlash(m.file), "./")
 		var got []string
 		for _, k := range []string{name, strings.TrimPrefix(name, "data/"), bare(name), filepath.Base(name), bare(filepath.Base(name))} {
-			if got = n.by[k]; len(got) > 0 {
+			if got = n.by[strings.ToLower(k)]; len(got) > 0 {
 				break
 			}
+		}
+		if m.file == "" && n.only != "" {
+			got = []string{n.only}
 		}
 		if len(got) != 1 {
 			r.Labels++

@@ -100,7 +100,23 @@ func number(s string) (float64, error) {
 	if math.IsInf(v, 0) {
 		return math.NaN(), nil // also beyond what a float holds
 	}
-	if err != nil {
+	if err == nil {
+		return v, nil
+	}
+	plain := strings.TrimSpace(strings.TrimSuffix(s, "%"))
+	if groups := strings.Split(plain, ","); len(groups) > 1 && len(groups[0]) <= 4 { // 1,234,567.8
+		whole := true
+		for i, g := range groups[1:] {
+			if i == len(groups)-2 {
+				g, _, _ = strings.Cut(g, ".")
+			}
+			whole = whole && len(g) == 3
+		}
+		if whole {
+			plain = strings.ReplaceAll(plain, ",", "")
+		}
+	}
+	if v, err = strconv.ParseFloat(plain, 64); err != nil || math.IsInf(v, 0) || plain == s {
 		return 0, fmt.Errorf("cannot read %q as a number", s)
 	}
 	return v, nil
