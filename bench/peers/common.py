@@ -15,6 +15,9 @@ import pathlib
 import subprocess
 import sys
 import time
+import warnings
+
+warnings.filterwarnings("ignore", category=RuntimeWarning)  # of the peers, on columns that do not move
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
