@@ -7,15 +7,17 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/norn-aiops/norn/internal/backtest"
+	"github.com/norn-aiops/norn/internal/rules"
 )
 
 // Backtester tries changes of detection's settings on stored history. One runs
 // at a time.
 type Backtester interface {
 	// StartBacktest begins one; change is a YAML fragment of the configuration,
-	// times are Unix ms. What cannot be used gives ErrInvalid (wrapped), one
+	// stored what would be set through the API instead of what is (nil: the
+	// same), times are Unix ms. What cannot be used gives ErrInvalid (wrapped), one
 	// that runs already ErrConflict (wrapped).
-	StartBacktest(from, to int64, change string) (Backtest, error)
+	StartBacktest(from, to int64, change string, stored *rules.Config) (Backtest, error)
 	// Backtest gives one; store.ErrNotFound (wrapped) when it is not kept.
 	Backtest(id string) (Backtest, error)
 	// Backtests lists those that are kept, the newest first, without reports.
@@ -42,7 +44,8 @@ type Backtest struct {
 	Progress float64          `json:"progress" doc:"0..1"`
 	From     int64            `json:"from_unix_ms"`
 	To       int64            `json:"to_unix_ms"`
-	Change   string           `json:"change" doc:"YAML."`
+	Change   string           `json:"change" doc:"YAML; empty when only what is stored was changed."`
+	Stored   *rules.Config    `json:"stored,omitempty" doc:"What would be set through the API, when that is part of the change."`
 	Started  int64            `json:"started_unix_ms"`
 	Finished int64            `json:"finished_unix_ms" doc:"0 while it runs."`
 	Error    string           `json:"error,omitempty"`
@@ -58,7 +61,9 @@ type BacktestList struct {
 type BacktestRequest struct {
 	From   string `json:"from" maxLength:"64" doc:"Start: Unix ms, RFC 3339, or an age such as -7d. What lies before it teaches the models."`
 	To     string `json:"to,omitempty" maxLength:"64" doc:"End, in the same forms; now when empty."`
-	Change string `json:"change" maxLength:"1000000" doc:"YAML fragment of the configuration; keys below detection." example:"detection: {false_alarms_per_series_week: 0.01}"`
+	Change string `json:"change,omitempty" maxLength:"1000000" doc:"YAML fragment of the configuration; keys below detection. It or stored is needed." example:"detection: {false_alarms_per_series_week: 0.01}"`
+
+	Stored *rules.Config `json:"stored,omitempty" doc:"What would be set through the API (PUT detection) instead of what is set now."`
 }
 
 type startBacktestInput struct{ Body BacktestRequest }
@@ -80,9 +85,12 @@ func (s *Server) startBacktest(_ context.Context, in *startBacktestInput) (*body
 	if err != nil {
 		return nil, err
 	}
-	b, err := s.live.StartBacktest(from, to, in.Body.Change)
+	if in.Body.Change == "" && in.Body.Stored == nil {
+		return nil, huma.Error422UnprocessableEntity("neither change nor stored says what to try")
+	}
+	b, err := s.live.StartBacktest(from, to, in.Body.Change, in.Body.Stored)
 	if err != nil {
-		return nil, err
+		return nil, atFields("body.stored", err)
 	}
 	return ok(b), nil
 }

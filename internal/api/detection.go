@@ -29,6 +29,25 @@ type Detection interface {
 	// Muted lists the anomalies that were not raised because of a mute, the
 	// newest first.
 	Muted(limit int) []Muted
+	// General gives what holds for all series.
+	General() GeneralDetection
+}
+
+// GeneralDetection is what the configuration file says of all series. It is
+// read at start; a backtest may try other values.
+type GeneralDetection struct {
+	FalseAlarms float64        `json:"false_alarms_per_series_week"`
+	MaxSeries   int            `json:"max_series" doc:"Beyond this, series are stored but not watched."`
+	FullSeries  int            `json:"full_series" doc:"Of those whose signal is not known, so many get detectors chosen by their profile."`
+	Seasons     SeasonSettings `json:"seasons"`
+}
+
+// SeasonSettings says how the periods of series are followed.
+type SeasonSettings struct {
+	MaxSeries int      `json:"max_series" doc:"So many series are followed; 0: none."`
+	TimeZone  string   `json:"timezone" doc:"Of the civil day and week; Local is the machine's."`
+	Holidays  string   `json:"holidays" doc:"Country whose public holidays are unlike other days; empty: none."`
+	Countries []string `json:"countries" nullable:"false" doc:"That may be given."`
 }
 
 // Extensions is how what an operator added to detection does.
@@ -85,6 +104,8 @@ type DetectionSettings struct {
 	File     rules.Config `json:"file" doc:"What the configuration file says; it cannot be changed here, and goes before what is stored."`
 	Stored   rules.Config `json:"stored" doc:"What was set here."`
 	State    Extensions   `json:"state"`
+
+	General GeneralDetection `json:"general"`
 }
 
 func (s *Server) getDetection(context.Context, *struct{}) (*body[DetectionSettings], error) {
@@ -95,7 +116,9 @@ func (s *Server) detection() DetectionSettings {
 	file, stored, revision := s.live.Wishes()
 	state := s.live.Extensions()
 	state.Mutes, state.CustomMetrics, state.Plugins = nonNil(state.Mutes), nonNil(state.CustomMetrics), nonNil(state.Plugins)
-	return DetectionSettings{Revision: revision, File: filled(file), Stored: filled(stored), State: state}
+	general := s.live.General()
+	general.Seasons.Countries = nonNil(general.Seasons.Countries)
+	return DetectionSettings{Revision: revision, File: filled(file), Stored: filled(stored), State: state, General: general}
 }
 
 func filled(c rules.Config) rules.Config {
@@ -112,9 +135,22 @@ type setDetectionInput struct {
 
 func (s *Server) setDetection(ctx context.Context, in *setDetectionInput) (*body[DetectionSettings], error) {
 	if err := s.live.SetWishes(ctx, in.Body.Config, in.Body.Revision); err != nil {
-		return nil, err
+		return nil, atFields("body", err)
 	}
 	return ok(s.detection()), nil
+}
+
+// atFields names the fields of the body that are at fault, beside the text.
+func atFields(prefix string, err error) error {
+	faults := rules.Faults(err)
+	if len(faults) == 0 {
+		return err
+	}
+	details := make([]error, len(faults))
+	for i, f := range faults {
+		details[i] = &huma.ErrorDetail{Location: prefix + "." + f.Path(), Message: f.Message}
+	}
+	return huma.NewError(statusOf(err), err.Error(), details...)
 }
 
 type mutedInput struct {
@@ -138,6 +174,6 @@ func (s *Server) registerDetection() {
 	huma.Register(s.api, huma.Operation{
 		OperationID: "set-detection", Method: http.MethodPut, Path: apiPrefix + "detection", Tags: []string{"detection"},
 		Summary: "Replace the stored rules, mutes and custom metrics", MaxBodyBytes: maxSettings,
-		Description: fmt.Sprintf("At most %d bytes. A revision that is not the latest gives 409; settings that cannot be used give 400 with every fault named.", maxSettings),
+		Description: fmt.Sprintf("At most %d bytes. A revision that is not the latest gives 409; settings that cannot be used give 400 with every fault named, and its field as location.", maxSettings),
 	}, mapErrors(s, s.setDetection))
 }

@@ -39,6 +39,10 @@ func (p *samplePipeline) Extensions() api.Extensions {
 	return api.Extensions{Mutes: []api.MuteState{{Name: "from the file", Open: true, Muted: 1}}, RefusedValues: 3}
 }
 
+func (p *samplePipeline) General() api.GeneralDetection {
+	return api.GeneralDetection{FalseAlarms: .05, Seasons: api.SeasonSettings{TimeZone: "Local"}}
+}
+
 func (p *samplePipeline) Muted(limit int) []api.Muted {
 	return []api.Muted{{Mute: "from the file", Anomaly: ops.Anomaly{ID: "a1"}}}[:min(1, limit)]
 }
@@ -86,6 +90,13 @@ func TestDetectionIsSetThroughTheAPI(t *testing.T) {
 			t.Errorf("%.90s: %d %.200s, want %d with %q", tc.body, a.code, a.body, tc.code, tc.says)
 		}
 	}
+	// Each fault says which field it is about, so that a form can show it there.
+	a = ask(t, srv, "PUT", "/api/v1/detection", `{"revision":1,"rules":[{"name":"r (old)","match":"x","weight":11,"sensitivity":"some"}],"mutes":[{"name":"m","match":"{}"}],"custom_metrics":[]}`)
+	for _, want := range []string{`"location":"body.rules[0].weight"`, `"location":"body.rules[0].sensitivity"`, `"location":"body.mutes[0]"`, `"message":"11 is not between 0 and 10"`} {
+		if !strings.Contains(a.body, want) {
+			t.Errorf("the refusal does not say %s: %s", want, a.body)
+		}
+	}
 	if now := read[api.DetectionSettings](t, srv, "/api/v1/detection"); now.Revision != 1 || len(now.Stored.Rules) != 1 {
 		t.Errorf("what was refused changed something: %+v", now)
 	}
@@ -94,9 +105,14 @@ func TestDetectionIsSetThroughTheAPI(t *testing.T) {
 	}
 }
 
-func (p *samplePipeline) StartBacktest(from, to int64, change string) (api.Backtest, error) {
-	if !strings.HasPrefix(change, "detection:") {
+func (p *samplePipeline) StartBacktest(from, to int64, change string, stored *rules.Config) (api.Backtest, error) {
+	if stored == nil && !strings.HasPrefix(change, "detection:") {
 		return api.Backtest{}, fmt.Errorf("line 1: %w", api.ErrInvalid)
+	}
+	if stored != nil {
+		if _, err := rules.Compile(time.LoadLocation, *stored); err != nil {
+			return api.Backtest{}, fmt.Errorf("%w: %w", api.ErrInvalid, err)
+		}
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -147,6 +163,8 @@ func TestBacktestsThroughTheAPI(t *testing.T) {
 		{"POST", "backtests", `{"from":"-1d","change":"nonsense"}`, 400},
 		{"POST", "backtests", `{"from":"yesterday","change":"detection: {}"}`, 400},
 		{"POST", "backtests", `{"change":"detection: {}"}`, 422},
+		{"POST", "backtests", `{"from":"-1d"}`, 422},
+		{"POST", "backtests", `{"from":"-1d","stored":{"rules":[{"name":"r","match":"x="}],"mutes":[],"custom_metrics":[]}}`, 400},
 		{"GET", "backtests/bt-1", "", 404},
 		{"POST", "backtests/bt-1/stop", "", 404},
 		{"POST", "backtests", `{"from":"-1d","change":"detection: {}"}`, 200},

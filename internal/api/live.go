@@ -105,6 +105,10 @@ type Explanation struct {
 	AnomalyID  string   `json:"anomaly_id,omitempty" doc:"Of the anomaly that lasts now."`
 	Members    []Member `json:"members" doc:"Detectors that judge this series."`
 	Facts      []Fact   `json:"facts" doc:"What was learnt of the series: season, trend, discreteness."`
+	Rules      []string `json:"rules" doc:"Names of the rules that apply to it."`
+
+	Driver   *Driver   `json:"driver,omitempty" doc:"When a load explains it."`
+	Together *Together `json:"together,omitempty" doc:"When its entity's metrics are judged together."`
 }
 
 // Member is one detector's word on the newest point.
@@ -113,6 +117,8 @@ type Member struct {
 	Score float64 `json:"score" doc:"Raw score."`
 	P     float64 `json:"p_value"`
 	Text  string  `json:"text"`
+
+	Weight float64 `json:"weight" doc:"Chosen for this series: evidence for each e-fold of deviation; 0 when it judges by itself."`
 }
 
 // Fact is one thing that was learnt of a series.

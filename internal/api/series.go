@@ -89,7 +89,7 @@ func (s *Server) getSeries(_ context.Context, in *seriesInput) (*body[SeriesDeta
 	if !found {
 		return nil, fmt.Errorf("series %d: %w: detection does not hold it", id, store.ErrNotFound)
 	}
-	e.Members, e.Facts = nonNil(e.Members), nonNil(e.Facts)
+	e.fill()
 	return ok(SeriesDetail{Series: toSeries(info), Explanation: e}), nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -27,7 +28,8 @@ const (
 // backtestJob is what one backtest needs.
 type backtestJob struct {
 	present  config.Config
-	stored   rules.Config // set through the API, in force under either settings
+	stored   rules.Config // set through the API, in force under the present settings
+	wished   rules.Config // the same under the proposed settings
 	proposed config.Config
 	from, to int64 // Unix ms
 	parallel bool
@@ -55,7 +57,7 @@ func (j backtestJob) run(ctx context.Context, h pipeline.History, st store.State
 	o := backtest.Options{
 		From: j.from, To: j.to, Marks: marks, Parallel: j.parallel, CPU: threadCPU,
 		Present:  backtest.Setup{Detect: stageConfig(j.present).Detect, Rules: []rules.Config{j.present.Detect.Config, j.stored}},
-		Proposed: backtest.Setup{Detect: stageConfig(j.proposed).Detect, Rules: []rules.Config{j.proposed.Detect.Config, j.stored}},
+		Proposed: backtest.Setup{Detect: stageConfig(j.proposed).Detect, Rules: []rules.Config{j.proposed.Detect.Config, j.wished}},
 		Notes:    j.notes(),
 		Progress: func(t int64) {
 			if j.progress != nil && end > begin {
@@ -74,7 +76,10 @@ func (j backtestJob) notes() []string {
 		known[m.Name] = true
 	}
 	var fresh []string
-	for _, m := range j.proposed.Detect.CustomMetrics {
+	for _, m := range j.stored.CustomMetrics {
+		known[m.Name] = true
+	}
+	for _, m := range slices.Concat(j.proposed.Detect.CustomMetrics, j.wished.CustomMetrics) {
 		if !known[m.Name] {
 			fresh = append(fresh, m.Name)
 		}
@@ -109,7 +114,8 @@ func Backtest(ctx context.Context, cfg config.Config, change []byte, from, to in
 	if j.stored, err = pipeline.StoredWishes(ctx, st); err != nil {
 		return nil, err
 	}
-	if err := checkChange(proposed, j.stored); err != nil {
+	j.wished = j.stored
+	if err := checkChange(proposed, j.wished); err != nil {
 		return nil, err
 	}
 	return j.run(ctx, past, st)

@@ -19,6 +19,7 @@ import (
 	"github.com/norn-aiops/norn/internal/cli"
 	"github.com/norn-aiops/norn/internal/config"
 	"github.com/norn-aiops/norn/internal/ops"
+	"github.com/norn-aiops/norn/internal/rules"
 	"github.com/norn-aiops/norn/internal/store/tsdb"
 )
 
@@ -141,6 +142,19 @@ func TestBacktestOfARunningServer(t *testing.T) {
 		if _, err := cli.Backtest(t.Context(), a.URL(), "", api.BacktestRequest{From: bad.from, To: "now", Change: bad.change}, nil); cli.ExitCode(err) != cli.ExitUsage || !strings.Contains(err.Error(), bad.want) {
 			t.Errorf("%q: %v", bad.change, err)
 		}
+	}
+	// What would be set through the API is tried in place of what is set.
+	half := .9
+	calm := rules.Config{Rules: []rules.Rule{{Name: "calm", Match: "{}", MinDeviation: rules.MinDeviation{Relative: new(10.)}, Weight: &half}}, Mutes: []rules.Mute{}, CustomMetrics: []rules.CustomMetric{}}
+	b, err = cli.Backtest(t.Context(), a.URL(), "", api.BacktestRequest{From: fmt.Sprint(fault - 3600_000), To: "now", Stored: &calm}, func(float64) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if b.Report.Present.Alarms == 0 || b.Report.Proposed.Alarms != 0 || b.Stored == nil || len(b.Stored.Rules) != 1 {
+		t.Errorf("with other rules set: %+v %+v of %+v", b.Report.Present, b.Report.Proposed, b.Stored)
+	}
+	if _, stored, _ := a.pipe.Wishes(); len(stored.Rules) != 0 {
+		t.Errorf("a trial sets %+v", stored)
 	}
 	resp, err := http.Get(a.URL() + "/api/v1/incidents/one")
 	if err != nil {

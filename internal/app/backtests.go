@@ -12,6 +12,7 @@ import (
 	"github.com/norn-aiops/norn/internal/backtest"
 	"github.com/norn-aiops/norn/internal/config"
 	"github.com/norn-aiops/norn/internal/pipeline"
+	"github.com/norn-aiops/norn/internal/rules"
 	"github.com/norn-aiops/norn/internal/store"
 )
 
@@ -55,19 +56,25 @@ func (b *backtests) run(ctx context.Context) error {
 }
 
 // StartBacktest begins one.
-func (b *backtests) StartBacktest(from, to int64, change string) (api.Backtest, error) {
+func (b *backtests) StartBacktest(from, to int64, change string, wished *rules.Config) (api.Backtest, error) {
 	if from >= to {
 		return api.Backtest{}, fmt.Errorf("%w: from is not before to", api.ErrInvalid)
 	}
 	if d := time.Duration(to-from) * time.Millisecond; d > longestBacktest {
 		return api.Backtest{}, fmt.Errorf("%w: a range of %s is too long, at most %s", api.ErrInvalid, d, longestBacktest)
 	}
-	proposed, err := config.Change(b.cfg, []byte(change))
+	proposed, err := b.cfg, error(nil)
+	if change != "" {
+		proposed, err = config.Change(b.cfg, []byte(change))
+	}
 	if err != nil {
 		return api.Backtest{}, fmt.Errorf("%w: %w", api.ErrInvalid, err)
 	}
 	_, stored, _ := b.pipe.Wishes()
-	if err := checkChange(proposed, stored); err != nil {
+	if wished == nil {
+		wished = &stored
+	}
+	if err := checkChange(proposed, *wished); err != nil {
 		return api.Backtest{}, fmt.Errorf("%w: %w", api.ErrInvalid, err)
 	}
 	b.mu.Lock()
@@ -78,12 +85,16 @@ func (b *backtests) StartBacktest(from, to int64, change string) (api.Backtest, 
 	ctx, stop := context.WithCancel(b.ctx)
 	b.stop = stop
 	b.next++
-	x := &api.Backtest{ID: "bt-" + strconv.FormatInt(time.Now().Unix(), 36) + "-" + strconv.Itoa(b.next), State: api.BacktestRuns, From: from, To: to, Change: change, Started: time.Now().UnixMilli()}
+	var shown *rules.Config
+	if wished != &stored {
+		shown = wished
+	}
+	x := &api.Backtest{ID: "bt-" + strconv.FormatInt(time.Now().Unix(), 36) + "-" + strconv.Itoa(b.next), State: api.BacktestRuns, From: from, To: to, Change: change, Stored: shown, Started: time.Now().UnixMilli()}
 	b.list = append(b.list, x)
 	if len(b.list) > keptBacktests {
 		b.list = b.list[1:]
 	}
-	j := backtestJob{present: b.cfg, stored: stored, proposed: proposed, from: from, to: to, progress: func(done float64) {
+	j := backtestJob{present: b.cfg, stored: stored, wished: *wished, proposed: proposed, from: from, to: to, progress: func(done float64) {
 		b.mu.Lock()
 		defer b.mu.Unlock()
 		x.Progress = done

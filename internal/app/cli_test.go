@@ -82,6 +82,43 @@ func TestAnOperatorAsksAtTheTerminal(t *testing.T) {
 	}
 }
 
+// What an operator says of an incident is kept, shown and taken back; nonsense
+// and unknown incidents are refused with their codes and change nothing.
+func TestAnIncidentIsMarkedAtTheTerminal(t *testing.T) {
+	a := inProcess(t, nil)
+	server := a.Addr("http")
+	st := a.Stores().State
+	if err := st.PutIncident(t.Context(), anIncident()); err != nil {
+		t.Fatal(err)
+	}
+	for _, tc := range []struct {
+		id, mark string
+		code     int
+		kept     ops.Mark
+	}{
+		{"01TESTINCIDENT", "real", cli.ExitOK, ops.MarkReal},
+		{"01TESTINCIDENT", "maybe", cli.ExitUsage, ops.MarkReal},
+		{"nothing", "noise", cli.ExitNotFound, ops.MarkReal},
+		{"01TESTINCIDENT", "noise", cli.ExitOK, ops.MarkNoise},
+		{"01TESTINCIDENT", "none", cli.ExitOK, ""},
+	} {
+		out, code := norn(t, server, "incidents", "mark", tc.id, tc.mark, "--who", "ann", "-o", "json")
+		var said ops.Incident
+		if code != tc.code || code == cli.ExitOK && (json.Unmarshal([]byte(out), &said) != nil || said.Mark != tc.kept) {
+			t.Errorf("mark %s %s: code %d, %s", tc.id, tc.mark, code, out)
+		}
+		if kept, err := st.Incident(t.Context(), "01TESTINCIDENT"); err != nil || kept.Mark != tc.kept {
+			t.Errorf("after mark %s %s it is %q (%v), want %q", tc.id, tc.mark, kept.Mark, err, tc.kept)
+		}
+	}
+	if _, code := norn(t, server, "incidents", "mark", "01TESTINCIDENT"); code == cli.ExitOK {
+		t.Error("a mark without a word is taken")
+	}
+	if out, _ := norn(t, server, "incidents", "show", "01TESTINCIDENT", "-o", "json"); !strings.Contains(out, "ann") {
+		t.Errorf("the timeline does not say who marked it: %s", out)
+	}
+}
+
 func TestASeriesIsExplainedAtTheTerminal(t *testing.T) {
 	a := inProcess(t, nil)
 	var csv strings.Builder

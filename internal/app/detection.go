@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/norn-aiops/norn/internal/api"
+	"github.com/norn-aiops/norn/internal/holiday"
 	"github.com/norn-aiops/norn/internal/pipeline"
 	"github.com/norn-aiops/norn/internal/rules"
 	"github.com/norn-aiops/norn/internal/telemetry"
@@ -43,6 +44,13 @@ func (l *live) Extensions() api.Extensions {
 	}
 	out.Plugins = pluginStates(l.plugins, l.pipe)
 	return out
+}
+
+// General gives what the configuration file says of all series.
+func (l *live) General() api.GeneralDetection {
+	d := &l.cfg.Detect
+	return api.GeneralDetection{FalseAlarms: d.Sensitivity, MaxSeries: d.MaxSeries, FullSeries: d.FullSeries,
+		Seasons: api.SeasonSettings{MaxSeries: d.Seasons.MaxSeries, TimeZone: d.Seasons.Timezone, Holidays: d.Seasons.Holidays, Countries: holiday.Countries()}}
 }
 
 // Muted lists what was not raised because of a mute.

@@ -102,15 +102,20 @@ func (l *live) Explain(id telemetry.SeriesID) (api.Explanation, bool) {
 	if d, driven := l.pipe.Driver(id); driven {
 		out.Sentence += " " + d.Sentence
 		out.Facts = append(out.Facts, api.Fact{Name: "load", Text: d.Sentence})
+		out.Driver = driverOf(&d)
 	}
 	if found := l.pipe.Engine().List(func(s *telemetry.Series) bool { return s.ID == id }, 1); len(found) > 0 {
 		if j, judged := l.pipe.Joint(found[0].Series.Entity); judged {
 			out.Facts = append(out.Facts, api.Fact{Name: "together", Text: j.Sentence})
+			out.Together = l.togetherOf(&j)
 		}
 	}
 	out.LastTime, _ = l.pipe.Engine().LastSeen(id)
 	if s, found := l.pipe.Engine().Series(id); found {
 		out.Facts = append(out.Facts, policyFacts(s.Policy)...)
+		if s.Policy != nil {
+			out.Rules = s.Policy.Rules
+		}
 	}
 	if x.Baseline == "learning" {
 		out.Phase = "learning"
@@ -138,7 +143,7 @@ func members(x *detect.Explanation) []api.Member {
 			name   string
 			weight float32
 		}{{"jump", c.Weights.Jump}, {"spike", c.Weights.Spike}, {"size", c.Weights.Size}, {"distance", c.Weights.Distance}, {"run", c.Weights.Run}, {"novelty", c.Weights.Novelty}} {
-			out = append(out, api.Member{Name: m.name, P: 1, Text: fmt.Sprintf("weighs %.1f an e-fold; all together speak beyond %.1f", m.weight, c.Limit)})
+			out = append(out, api.Member{Name: m.name, P: 1, Weight: float64(m.weight), Text: fmt.Sprintf("weighs %.1f an e-fold; all together speak beyond %.1f", m.weight, c.Limit)})
 		}
 		return out
 	}

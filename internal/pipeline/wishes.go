@@ -153,7 +153,7 @@ func (p *Pipeline) tryLogs(ctx context.Context, c rules.Config) error {
 		}
 		err := p.st.Logs.SearchLogs(ctx, store.LogQuery{Query: logsQuery(m), From: 1, To: 2, Limit: 1}, func(store.Row) bool { return false })
 		if errors.Is(err, store.ErrBadQuery) {
-			return fmt.Errorf("%w: custom_metrics[%d] (%s).logs: %w", ErrWish, i, m.Name, err)
+			return fmt.Errorf("%w: %w", ErrWish, &rules.Fault{Key: fmt.Sprintf("custom_metrics[%d] (%s).logs", i, m.Name), Message: err.Error()})
 		}
 		if err != nil {
 			return fmt.Errorf("cannot try the query of custom metric %s: %w", m.Name, err)

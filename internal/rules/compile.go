@@ -23,12 +23,13 @@ type report func(key, format string, args ...any)
 
 // Compile checks a configuration and makes a Set of it. Several parts (of the
 // configuration file, of the API) make one: names are unique over all of them,
-// and later parts come after earlier ones. The error names every fault.
+// and later parts come after earlier ones. The error names every fault, see
+// [Faults].
 func Compile(zones Zones, parts ...Config) (*Set, error) {
 	s := &Set{custom: map[string]*Custom{}}
 	var errs []error
 	bad := func(key, format string, args ...any) {
-		errs = append(errs, fmt.Errorf("%s: %s", key, fmt.Sprintf(format, args...)))
+		errs = append(errs, &Fault{Key: key, Message: fmt.Sprintf(format, args...)})
 	}
 	p := parser.NewParser(parser.Options{})
 	rules, mutes := map[string]bool{}, map[string]bool{}

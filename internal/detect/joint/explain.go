@@ -2,9 +2,13 @@ package joint
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"unsafe"
 )
+
+// shownBlame is how many metrics an explanation names.
+const shownBlame = 8
 
 // Explanation says in numbers and words what the model of an entity does.
 type Explanation struct {
@@ -21,6 +25,7 @@ type Explanation struct {
 	Adopting bool     `json:"adopting"` // it has lasted so long that it is learned
 	Bytes    int      `json:"bytes"`    // of state
 	Members  []Member `json:"members"`  // what each says of the last row
+	Blame    []Blame  `json:"blame"`    // columns that deviate most now, at most 8, the most first; a Fleet names them by series id
 	Sentence string   `json:"sentence"` // all of it in words
 }
 
@@ -44,6 +49,10 @@ func (m *Model) Explain() Explanation {
 				x.Constant = append(x.Constant, c.name)
 			}
 		}
+	}
+	if m.verdict.ready {
+		list := m.blamed()
+		x.Blame = slices.Clone(list[:min(len(list), shownBlame)])
 	}
 	x.Sentence = x.sentence()
 	return x

@@ -138,7 +138,7 @@ export interface paths {
         get: operations["get-detection"];
         /**
          * Replace the stored rules, mutes and custom metrics
-         * @description At most 4194304 bytes. A revision that is not the latest gives 409; settings that cannot be used give 400 with every fault named.
+         * @description At most 4194304 bytes. A revision that is not the latest gives 409; settings that cannot be used give 400 with every fault named, and its field as location.
          */
         put: operations["set-detection"];
         post?: never;
@@ -594,7 +594,7 @@ export interface components {
             value: string;
         };
         Backtest: {
-            /** @description YAML. */
+            /** @description YAML; empty when only what is stored was changed. */
             change: string;
             error?: string;
             /**
@@ -616,6 +616,8 @@ export interface components {
             started_unix_ms: number;
             /** @enum {string} */
             state: "running" | "done" | "failed" | "stopped";
+            /** @description What would be set through the API, when that is part of the change. */
+            stored?: components["schemas"]["Config"];
             /** Format: int64 */
             to_unix_ms: number;
         };
@@ -752,12 +754,14 @@ export interface components {
         };
         BacktestRequest: {
             /**
-             * @description YAML fragment of the configuration; keys below detection.
+             * @description YAML fragment of the configuration; keys below detection. It or stored is needed.
              * @example detection: {false_alarms_per_series_week: 0.01}
              */
-            change: string;
+            change?: string;
             /** @description Start: Unix ms, RFC 3339, or an age such as -7d. What lies before it teaches the models. */
             from: string;
+            /** @description What would be set through the API (PUT detection) instead of what is set now. */
+            stored?: components["schemas"]["Config"];
             /** @description End, in the same forms; now when empty. */
             to?: string;
         };
@@ -880,6 +884,48 @@ export interface components {
             /** @description What is set for series. All that match apply, in order; what a later one names wins. */
             rules: components["schemas"]["Rule"][];
         };
+        Contest: {
+            /**
+             * Format: int64
+             * @description Of the last contest; 0 before the first.
+             */
+            at_unix_ms: number;
+            /** Format: int64 */
+            disturbances: number;
+            /**
+             * Format: int64
+             * @description Contests so far.
+             */
+            held: number;
+            /** Format: int64 */
+            held_back_rows: number;
+            /**
+             * Format: int64
+             * @description The last ones, won in a row.
+             */
+            in_a_row: number;
+            /** @description Member that leads the score. */
+            leads: string;
+            /**
+             * Format: double
+             * @description Mean surprise at disturbances in the last contest.
+             */
+            linear: number;
+            /** Format: double */
+            neural: number;
+            /**
+             * Format: double
+             * @description Paired t of the difference.
+             */
+            t: number;
+            /** @description A network learns, or waits for its contest. */
+            training: boolean;
+            /**
+             * Format: int64
+             * @description By the network.
+             */
+            won: number;
+        };
         Count: {
             /** Format: int64 */
             count: number;
@@ -939,6 +985,7 @@ export interface components {
         DetectionSettings: {
             /** @description What the configuration file says; it cannot be changed here, and goes before what is stored. */
             file: components["schemas"]["Config"];
+            general: components["schemas"]["GeneralDetection"];
             /**
              * Format: int64
              * @description Of what is stored; give it back with a change.
@@ -947,6 +994,37 @@ export interface components {
             state: components["schemas"]["Extensions"];
             /** @description What was set here. */
             stored: components["schemas"]["Config"];
+        };
+        Driver: {
+            entity: components["schemas"]["Entity"];
+            /**
+             * Format: double
+             * @description The series at this load.
+             */
+            expected: number;
+            /** Format: double */
+            high: number;
+            /**
+             * Format: double
+             * @description The driver now.
+             */
+            load: number;
+            load_unit: string;
+            /** Format: double */
+            low: number;
+            name: string;
+            sentence: string;
+            series_id: string;
+            /**
+             * Format: double
+             * @description Share of the variation that it explains.
+             */
+            skill: number;
+            /**
+             * Format: double
+             * @description Its mean.
+             */
+            usual: number;
         };
         Edge: {
             /** Format: int64 */
@@ -1042,6 +1120,8 @@ export interface components {
         Explanation: {
             /** @description Of the anomaly that lasts now. */
             anomaly_id?: string;
+            /** @description When a load explains it. */
+            driver?: components["schemas"]["Driver"];
             /** Format: double */
             expected: number;
             /** @description What was learnt of the series: season, trend, discreteness. */
@@ -1076,8 +1156,12 @@ export interface components {
              * @description Points seen so far.
              */
             points: number;
+            /** @description Names of the rules that apply to it. */
+            rules: string[] | null;
             /** @description One or two sentences of plain language. */
             sentence: string;
+            /** @description When its entity's metrics are judged together. */
+            together?: components["schemas"]["Together"];
         };
         Extensions: {
             custom_metrics: components["schemas"]["CustomMetricState"][];
@@ -1101,6 +1185,21 @@ export interface components {
              * @enum {string}
              */
             state: "none" | "live" | "stalled";
+        };
+        GeneralDetection: {
+            /** Format: double */
+            false_alarms_per_series_week: number;
+            /**
+             * Format: int64
+             * @description Of those whose signal is not known, so many get detectors chosen by their profile.
+             */
+            full_series: number;
+            /**
+             * Format: int64
+             * @description Beyond this, series are stored but not watched.
+             */
+            max_series: number;
+            seasons: components["schemas"]["SeasonSettings"];
         };
         Graph: {
             /** Format: int64 */
@@ -1194,6 +1293,11 @@ export interface components {
              */
             score: number;
             text: string;
+            /**
+             * Format: double
+             * @description Chosen for this series: evidence for each e-fold of deviation; 0 when it judges by itself.
+             */
+            weight: number;
         };
         MinDeviation: {
             /**
@@ -1373,6 +1477,19 @@ export interface components {
              * @description Factor on severity, 0 to 10; 0: not watched.
              */
             weight?: number;
+        };
+        SeasonSettings: {
+            /** @description That may be given. */
+            countries: string[];
+            /** @description Country whose public holidays are unlike other days; empty: none. */
+            holidays: string;
+            /**
+             * Format: int64
+             * @description So many series are followed; 0: none.
+             */
+            max_series: number;
+            /** @description Of the civil day and week; Local is the machine's. */
+            timezone: string;
         };
         Series: {
             anomaly_id?: string;
@@ -1650,6 +1767,61 @@ export interface components {
         SuppressedList: {
             budget: components["schemas"]["Budget"];
             suppressed: components["schemas"]["Suppressed"][];
+        };
+        Together: {
+            /** @description Strangeness has lasted so long that it is being learned as normal. */
+            adopting: boolean;
+            /** @description Metrics that deviate most now, the most first; there whether or not it is an anomaly. */
+            blame: components["schemas"]["TogetherBlame"][];
+            /** @description Metrics that never move. */
+            constant: string[];
+            contest: components["schemas"]["Contest"];
+            /**
+             * Format: int64
+             * @description Metrics that take part.
+             */
+            judged: number;
+            members: components["schemas"]["TogetherMember"][];
+            /** Format: int64 */
+            metrics: number;
+            /** @enum {string} */
+            phase: "learning" | "ready";
+            /**
+             * Format: int64
+             * @description Seen so far.
+             */
+            rows: number;
+            sentence: string;
+            /** @description Metrics that were seen too short to take part. */
+            young: string[];
+        };
+        TogetherBlame: {
+            /** Format: double */
+            expected: number;
+            labels: {
+                [key: string]: string;
+            };
+            name: string;
+            /** Format: double */
+            observed: number;
+            series_id: string;
+            /**
+             * Format: double
+             * @description Of all metrics' parts, which add up to 1.
+             */
+            share: number;
+            unit: string;
+        };
+        TogetherMember: {
+            /** @description Carries the joint score. */
+            leads: boolean;
+            name: string;
+            ready: boolean;
+            /**
+             * Format: double
+             * @description -log10 of how rare its score is.
+             */
+            surprise: number;
         };
         Weekly: {
             /** @description mon, tue, wed, thu, fri, sat, sun; none: every day. A span over midnight belongs to the day on which it begins. */
