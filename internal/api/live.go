@@ -103,9 +103,9 @@ type Explanation struct {
 	High       float64  `json:"high"`
 	P          float64  `json:"p_value" doc:"Of the newest point against the series' own past."`
 	AnomalyID  string   `json:"anomaly_id,omitempty" doc:"Of the anomaly that lasts now."`
-	Members    []Member `json:"members" doc:"Detectors that judge this series."`
-	Facts      []Fact   `json:"facts" doc:"What was learnt of the series: season, trend, discreteness."`
-	Rules      []string `json:"rules" doc:"Names of the rules that apply to it."`
+	Members    []Member `json:"members" nullable:"false" doc:"Detectors that judge this series."`
+	Facts      []Fact   `json:"facts" nullable:"false" doc:"What was learnt of the series: season, trend, discreteness."`
+	Rules      []string `json:"rules" nullable:"false" doc:"Names of the rules that apply to it."`
 
 	Driver   *Driver   `json:"driver,omitempty" doc:"When a load explains it."`
 	Together *Together `json:"together,omitempty" doc:"When its entity's metrics are judged together."`

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -157,7 +158,7 @@ func members(x *detect.Explanation) []api.Member {
 func facts(x *detect.Explanation) []api.Fact {
 	out := []api.Fact{
 		{Name: "baseline", Text: x.Baseline},
-		{Name: "daily gain", Text: fmt.Sprintf("the profile of the day is %.0f %% better than a level", 100*x.DailyGain)},
+		{Name: "daily gain", Text: dailyGain(x.DailyGain)},
 		{Name: "history", Text: fmt.Sprintf("calibrated on %.0f hours", x.HistoryHours)},
 	}
 	if x.Choice.Text != "" {
@@ -172,6 +173,19 @@ func facts(x *detect.Explanation) []api.Fact {
 		out = append(out, api.Fact{Name: "silent after", Text: fmt.Sprintf("%.0f s without a point", x.SilentAfter)})
 	}
 	return out
+}
+
+func dailyGain(gain float64) string {
+	switch percent := math.Round(100 * gain); {
+	case gain == 0:
+		return "not known before the second day"
+	case percent == 0:
+		return "the profile of the day is no better than a level"
+	case percent < 0:
+		return fmt.Sprintf("the profile of the day is %.0f %% worse than a level", -percent)
+	default:
+		return fmt.Sprintf("the profile of the day is %.0f %% better than a level", percent)
+	}
 }
 
 // Bands gives the expected band.

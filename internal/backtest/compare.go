@@ -77,6 +77,7 @@ type Pair struct {
 	Series   string             `json:"series"`
 	Entity   telemetry.Entity   `json:"entity"`
 	Signal   telemetry.Signal   `json:"signal"`
+	Unit     string             `json:"unit"`
 	Before   *Moment            `json:"before,omitempty"`
 	After    *Moment            `json:"after,omitempty"`
 	Earlier  int64              `json:"earlier_ms" doc:"How much earlier the proposed settings are; negative is later."`
@@ -169,7 +170,7 @@ func pairOf(before, after *alarm) Pair {
 	if either == nil {
 		either = after
 	}
-	p := Pair{SeriesID: either.id, Series: either.series, Entity: either.entity, Signal: either.signal, Outcome: Both}
+	p := Pair{SeriesID: either.id, Series: either.series, Entity: either.entity, Signal: either.signal, Unit: either.unit, Outcome: Both}
 	if before != nil {
 		p.Before = &before.Moment
 	}

@@ -53,6 +53,7 @@ type alarm struct {
 	series string
 	entity telemetry.Entity
 	signal telemetry.Signal
+	unit   string
 	mate   *alarm // the other side's alarm of the same trouble
 }
 
@@ -160,7 +161,7 @@ func (s *side) take(a *ops.Anomaly, t int64) {
 	if len(s.alarms) == MaxAlarms {
 		return
 	}
-	x := &alarm{id: a.SeriesID, series: a.Series, entity: a.Entity, signal: a.Signal,
+	x := &alarm{id: a.SeriesID, series: a.Series, entity: a.Entity, signal: a.Signal, unit: a.Unit,
 		Moment: Moment{Time: t, Onset: a.Onset, Ended: a.Ended, Kind: a.Kind, Severity: a.Severity, Observed: a.Observed, Expected: a.Expected}}
 	if meta != nil {
 		x.series = meta.Name

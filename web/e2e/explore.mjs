@@ -24,6 +24,8 @@ async function metrics(t) {
   assert.match(says, /p [\d.e-]+ · [\d.]+k? points every \d+ s/);
   assert.ok((await page.locator(".explain p").innerText()).length > 40, "a sentence explains it");
   assert.ok((await page.locator(".explain tr").filter({ hasText: "detector" }).count()) >= 1, "detectors are named");
+  assert.match(await page.locator(".explain .bandbar").getAttribute("aria-label"), /now .*, expected .* to /, "the band is drawn");
+  assert.match(await page.locator(".explain").innerText(), /Judged together with \d+ other metrics of/, "and what it is judged with");
   await t.shot("series-dark");
 }
 

@@ -7,6 +7,12 @@ async function pages(t) {
   const trace = t.trace ? new URL(t.trace) : null;
   const id = trace?.searchParams.get("trace") ?? (await t.api("traces?service=frontend&limit=1")).spans[0].trace_id;
   const series = (await t.api(`series?q=latency+${t.truth[0]}&limit=1`)).series[0].id;
+  const set = await t.api("detection");
+  await t.api("detection", {
+    revision: set.revision, custom_metrics: [],
+    rules: [{ name: "e2e looks", match: '{service_name="nobody",instance=~"a-rather-long-name-of-an-instance-.*"}', weight: 2, direction: "up", sensitivity: "low", min_deviation: { absolute: 5, relative: 0.2 }, range: { min: 0, max: 1 }, member_weights: { shape: 0 } }],
+    mutes: [{ name: "e2e looks", match: '{service_name="nobody"}', start: "2026-01-01T00:00:00Z", comment: "a reason", weekly: { days: ["mon", "tue"], from: "22:00", to: "04:00", time_zone: "Europe/Berlin" } }],
+  }, "PUT");
   const { backtests } = await t.api("backtests");
   const tried = backtests[0] ?? (await t.api("backtests", { from: "-30m", change: "detection: {false_alarms_per_series_week: 1}" }));
   for (let b = tried; b.state === "running"; b = await t.api(`backtests/${tried.id}`)) await new Promise((done) => setTimeout(done, 500));
@@ -15,6 +21,14 @@ async function pages(t) {
     ["history", "/incidents", "a.incident", 0],
     ["incident", new URL(await permalink(t)).pathname, "svg.chain .node", 2],
     ["backtest", `/backtest?id=${tried.id}`, "#sums-h", 0],
+    ["rules", "/detection", ".entry", 0],
+    ["rule", "/detection?edit=e2e+looks", ".editor", 0],
+    ["mutes", "/detection?tab=mutes", ".entry", 0],
+    ["mute", "/detection?tab=mutes&edit=e2e+looks", ".editor", 0],
+    ["held", "/detection?tab=held", "#held-h", 0],
+    ["custom", "/detection?tab=metrics&edit=%2B", ".editor", 0],
+    ["calendar", "/detection?tab=general", "#general-h", 0],
+    ["plugins", "/detection?tab=plugins", "#plugins-h", 0],
     ["metrics", "/explore", ".seriesrow", 2],
     ["series", `/explore?series=${series}`, ".explain p", 1],
     ["logs", "/explore?tab=logs", ".logline", 0],

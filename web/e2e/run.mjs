@@ -11,6 +11,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { chromium } from "playwright-core";
+import { detection } from "./detection.mjs";
 import { explore } from "./explore.mjs";
 import { incident } from "./incident.mjs";
 import { keys } from "./keys.mjs";
@@ -19,7 +20,7 @@ import { now } from "./now.mjs";
 import { cable } from "./proxy.mjs";
 import { trouble } from "./trouble.mjs";
 
-const parts = { now, incident, explore, keys, trouble, looks };
+const parts = { now, incident, explore, detection, keys, trouble, looks };
 
 const norn = process.env.NORN_URL;
 if (!norn) throw new Error("set NORN_URL to the address of a running norn demo");
@@ -84,8 +85,8 @@ const t = {
   },
   shot: (name, fullPage = true) => page.screenshot({ path: join(out, `${name}.png`), fullPage }),
   /** Asks Norn directly, not through the cable. */
-  api: async (path, body) => {
-    const r = await fetch(`${norn}/api/v1/${path}`, body ? { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) } : {});
+  api: async (path, body, method = "POST") => {
+    const r = await fetch(`${norn}/api/v1/${path}`, body ? { method, headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) } : {});
     if (!r.ok) throw new Error(`${path}: HTTP ${r.status} ${await r.text()}`);
     return r.json();
   },

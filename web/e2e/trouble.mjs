@@ -54,6 +54,10 @@ async function answersErrors(t) {
     ["/explore?tab=logs", "logs?*", "Norn could not load the log lines"],
     ["/explore?tab=patterns", "logs/patterns?*", "Norn could not load the log patterns"],
     ["/explore?tab=traces", "traces?*", "Norn could not load the spans"],
+    ["/detection", "detection", "Norn could not load the settings of detection"],
+    ["/detection?tab=held", "suppressed?*", "Norn could not load what the budget holds back"],
+    ["/detection?tab=held", "detection/muted?*", "Norn could not load what was muted"],
+    ["/backtest", "backtests", "Norn could not load the backtests"],
     [new URL(await permalink(t)).pathname, "incidents/*", "Norn could not load this incident"],
   ];
   for (const [path, call, says] of cases) {
@@ -99,6 +103,7 @@ async function findsNothing(t) {
     ["/explore?series=1", /Not found: how this series is judged/],
     ["/explore?tab=logs&query=service%3A%3D(", /Norn could not load the log lines.*(query|parse)/s],
     ["/explore?expr=sum(", /could not load this series.*(parse|query)/s],
+    ["/backtest?id=none", /Not found: this backtest/],
     ["/nowhere", /There is no such page/],
   ]) {
     t.step(`${path}: ${says.source.slice(0, 50)}`);

@@ -26,6 +26,14 @@ export interface IncidentsSearch {
   q?: string | undefined;
 }
 
+export interface DetectionSearch {
+  tab?: "mutes" | "held" | "metrics" | "general" | "plugins" | undefined;
+  edit?: string | undefined; // name of what is edited, "+" for a new one
+  match?: string | undefined; // what a new one begins with
+  name?: string | undefined;
+  sensitivity?: string | undefined;
+}
+
 const root = createRootRoute({ component: Shell, notFoundComponent: NotFound, errorComponent: ({ error }) => <ErrorNotice what="this page" error={error instanceof Error ? error : new Error(String(error))} retry={() => location.reload()} /> });
 
 const now = createRoute({ getParentRoute: () => root, path: "/", component: NowPage });
@@ -48,7 +56,20 @@ const backtest = createRoute({
   getParentRoute: () => root,
   path: "/backtest",
   component: lazyRouteComponent(() => import("./pages/BacktestPage"), "BacktestPage"),
-  validateSearch: (s: Record<string, unknown>): { id?: string | undefined } => ({ id: text(s["id"]) }),
+  validateSearch: (s: Record<string, unknown>): { id?: string | undefined; draft?: string | undefined } => ({ id: text(s["id"]), draft: text(s["draft"]) }),
+});
+
+const detection = createRoute({
+  getParentRoute: () => root,
+  path: "/detection",
+  component: lazyRouteComponent(() => import("./pages/DetectionPage"), "DetectionPage"),
+  validateSearch: (s: Record<string, unknown>): DetectionSearch => {
+    const tab = s["tab"];
+    return {
+      tab: tab === "mutes" || tab === "held" || tab === "metrics" || tab === "general" || tab === "plugins" ? tab : undefined,
+      edit: text(s["edit"]), match: text(s["match"]), name: text(s["name"]), sensitivity: text(s["sensitivity"]),
+    };
+  },
 });
 
 const explore = createRoute({
@@ -79,7 +100,7 @@ function stringifySearch(o: Record<string, unknown>): string {
 }
 
 export const router = createRouter({
-  routeTree: root.addChildren([now, incidents, incident, backtest, explore]),
+  routeTree: root.addChildren([now, incidents, incident, detection, backtest, explore]),
   defaultPendingComponent: () => <Loading lines={4} height={80} />,
   scrollRestoration: true,
   parseSearch,

@@ -1,6 +1,7 @@
 // A typed fetch over the generated OpenAPI types. Paths, parameters and
 // answers are checked by the compiler; nothing is typed by hand.
 
+import type { Fault } from "../lib/detection";
 import type { components, paths } from "./schema";
 
 export type Schemas = components["schemas"];
@@ -22,7 +23,7 @@ export type Pattern = Schemas["Pattern"];
 export type Span = Schemas["Span"];
 
 type WithMethod<M extends string> = { [P in keyof paths]: paths[P] extends { [K in M]: object } ? P : never }[keyof paths];
-type Op<P extends keyof paths, M extends "get" | "post"> = paths[P] extends { [K in M]: infer O } ? O : never;
+type Op<P extends keyof paths, M extends "get" | "post" | "put"> = paths[P] extends { [K in M]: infer O } ? O : never;
 type Params<O, K extends string> = O extends { parameters: { [k in K]?: infer Q } } ? Q : never;
 type JSONOf<O> = O extends { responses: { 200: { content: { "application/json": infer B } } } } ? B : undefined;
 type Body<O> = O extends { requestBody: { content: { "application/json": infer B } } } ? B : undefined;
@@ -32,6 +33,8 @@ export class ApiError extends Error {
   constructor(
     readonly status: number,
     message: string,
+    /** Which fields are at fault, without "body." in front. */
+    readonly faults: Fault[] = [],
   ) {
     super(message);
   }
@@ -57,8 +60,10 @@ async function send(input: string, init: RequestInit): Promise<unknown> {
   const body: unknown = await resp.json().catch(() => undefined);
   if (!resp.ok) {
     const p = body as { detail?: string; title?: string; errors?: { message?: string; location?: string }[] } | undefined;
-    const more = p?.errors?.map((x) => [x.location, x.message].filter(Boolean).join(": ")).join("; ");
-    throw new ApiError(resp.status, [p?.detail ?? p?.title ?? `HTTP ${resp.status}`, more].filter(Boolean).join(": "));
+    const faults = (p?.errors ?? []).map((x) => ({ path: (x.location ?? "").replace(/^body\.?/, ""), message: x.message ?? "" }));
+    // Some details list the faults already.
+    const more = faults.filter((f) => !p?.detail?.includes(f.message)).map((f) => [f.path, f.message].filter(Boolean).join(": ")).join("; ");
+    throw new ApiError(resp.status, [p?.detail ?? p?.title ?? `HTTP ${resp.status}`, more].filter(Boolean).join(": "), faults);
   }
   return body;
 }
@@ -70,6 +75,14 @@ export async function get<P extends WithMethod<"get">>(
 ): Promise<JSONOf<Op<P, "get">>> {
   const u = url(path, params as { path?: Record<string, unknown>; query?: Record<string, unknown> });
   return (await send(u, { signal: signal ?? null })) as JSONOf<Op<P, "get">>;
+}
+
+export async function put<P extends WithMethod<"put">>(path: P, params: { body: Body<Op<P, "put">> }): Promise<JSONOf<Op<P, "put">>> {
+  return (await send(path, {
+    method: "PUT",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify(params.body),
+  })) as JSONOf<Op<P, "put">>;
 }
 
 export async function post<P extends WithMethod<"post">>(

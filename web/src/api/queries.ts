@@ -141,3 +141,21 @@ export const graphQuery = queryOptions({
   queryFn: ({ signal }) => get("/api/v1/graph", {}, signal),
   refetchInterval: 30_000,
 });
+
+export const detectionQuery = queryOptions({
+  queryKey: ["detection"],
+  queryFn: ({ signal }) => get("/api/v1/detection", {}, signal),
+  refetchInterval: 15_000,
+});
+
+export const mutedQuery = queryOptions({
+  queryKey: ["muted"],
+  queryFn: ({ signal }) => get("/api/v1/detection/muted", { query: { limit: 500 } }, signal),
+  refetchInterval: 15_000,
+});
+
+export const suppressedQuery = queryOptions({
+  queryKey: ["suppressed"],
+  queryFn: ({ signal }) => get("/api/v1/suppressed", { query: { limit: 500 } }, signal),
+  refetchInterval: 15_000,
+});

@@ -721,6 +721,7 @@ export interface components {
             series: string;
             series_id: string;
             signal: string;
+            unit: string;
         };
         BacktestReport: {
             /** @description Those that differ first, then by time. */
@@ -1125,7 +1126,7 @@ export interface components {
             /** Format: double */
             expected: number;
             /** @description What was learnt of the series: season, trend, discreteness. */
-            facts: components["schemas"]["Fact"][] | null;
+            facts: components["schemas"]["Fact"][];
             /** Format: double */
             high: number;
             /**
@@ -1140,7 +1141,7 @@ export interface components {
             /** Format: double */
             low: number;
             /** @description Detectors that judge this series. */
-            members: components["schemas"]["Member"][] | null;
+            members: components["schemas"]["Member"][];
             /**
              * Format: double
              * @description Of the newest point against the series' own past.
@@ -1157,7 +1158,7 @@ export interface components {
              */
             points: number;
             /** @description Names of the rules that apply to it. */
-            rules: string[] | null;
+            rules: string[];
             /** @description One or two sentences of plain language. */
             sentence: string;
             /** @description When its entity's metrics are judged together. */

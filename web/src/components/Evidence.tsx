@@ -10,6 +10,7 @@ import { keyOf } from "../lib/chain";
 import { labelsOf, seriesName } from "../lib/names";
 import { foldSigns } from "../lib/timeline";
 import { number, percent, value } from "../lib/format";
+import { Explain } from "./Explain";
 import { EntityName, ErrorNotice, Glyph, Meter, Time, type Tone } from "./bits";
 
 const roleOrder: Record<string, number> = { root: 0, intermediate: 1, symptom: 2, bystander: 3 };
@@ -183,6 +184,12 @@ export function Deviations({ incident, now }: { incident: Incident; now: number 
                   <tr>
                     <td colSpan={5}>
                       <Why incident={incident.merged_into || incident.id} a={a} />
+                      {a.series_id !== "0" ? (
+                        <details className="judged">
+                          <summary className="dim">How this series is judged, and what to do about it</summary>
+                          <Explain id={a.series_id} full={false} />
+                        </details>
+                      ) : null}
                     </td>
                   </tr>
                 ) : null}

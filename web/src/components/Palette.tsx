@@ -58,6 +58,12 @@ function usePaletteItems(q: string, toggleTheme: () => void, showHelp: () => voi
     ["Explore traces", "find spans by service and length", () => void navigate({ to: "/explore", search: { tab: "traces" } })],
     ["Log patterns", "what changed in the logs", () => void navigate({ to: "/explore", search: { tab: "patterns" } })],
     ["Switch theme", "dark, light, system", toggleTheme],
+    ["Rules of detection", "weight, direction, sensitivity of series", () => void navigate({ to: "/detection", search: {} })],
+    ["Mutes", "keep known trouble from being raised", () => void navigate({ to: "/detection", search: { tab: "mutes" } })],
+    ["Held back", "what nobody was told, and why", () => void navigate({ to: "/detection", search: { tab: "held" } })],
+    ["Custom metrics", "PromQL and LogsQL that become series", () => void navigate({ to: "/detection", search: { tab: "metrics" } })],
+    ["Calendar and sensitivity", "time zone, holidays, false alarms", () => void navigate({ to: "/detection", search: { tab: "general" } })],
+    ["Plugins", "detectors of your own", () => void navigate({ to: "/detection", search: { tab: "plugins" } })],
     ["Backtest", "try a change of detection on stored history", () => void navigate({ to: "/backtest", search: {} })],
     ["Keyboard shortcuts", "help", showHelp],
   ];

@@ -3,7 +3,7 @@
 import { Modal, useMantineColorScheme } from "@mantine/core";
 import { useHotkeys } from "@mantine/hooks";
 import { useQuery } from "@tanstack/react-query";
-import { Link, Outlet, useNavigate } from "@tanstack/react-router";
+import { Link, Outlet, useLocation, useNavigate } from "@tanstack/react-router";
 import { lazy, Suspense, useState } from "react";
 import { statusQuery } from "../api/queries";
 import { clock, duration } from "../lib/format";
@@ -22,6 +22,7 @@ const shortcuts: [string[], string][] = [
   [["g", "n"], "Go to Now"],
   [["g", "i"], "Go to incidents"],
   [["g", "e"], "Go to Explore"],
+  [["g", "d"], "Go to detection"],
   [["j"], "Next in the list"],
   [["k"], "Previous in the list"],
   [["Enter"], "Open the selected"],
@@ -99,6 +100,7 @@ export function Shell() {
   const { colorScheme, setColorScheme } = useMantineColorScheme({ keepTransitions: true });
   const [palette, setPalette] = useState(false);
   const [help, setHelp] = useState(false);
+  const inDetection = useLocation({ select: (l) => /^\/(detection|backtest)/.test(l.pathname) });
   const open = useQuery(statusQuery).data?.incidents_open ?? 0;
   const nextScheme = () => setColorScheme(colorScheme === "auto" ? "dark" : colorScheme === "dark" ? "light" : "auto");
   useHotkeys([["mod+K", () => setPalette((p) => !p)]], []);
@@ -108,6 +110,7 @@ export function Shell() {
     "g n": () => void navigate({ to: "/" }),
     "g i": () => void navigate({ to: "/incidents", search: {} }),
     "g e": () => void navigate({ to: "/explore", search: {} }),
+    "g d": () => void navigate({ to: "/detection", search: {} }),
     "/": () => {
       const field = document.querySelector<HTMLInputElement>("[data-search]");
       if (field) field.focus();
@@ -134,6 +137,9 @@ export function Shell() {
           </Link>
           <Link to="/explore" search={{}} activeOptions={{ includeSearch: false }}>
             Explore
+          </Link>
+          <Link to="/detection" search={{}} activeOptions={{ includeSearch: false }} data-status={inDetection ? "active" : undefined}>
+            Detection
           </Link>
         </nav>
         <span className="grow desktop-only" />

@@ -1,180 +1,153 @@
 import { Button } from "@mantine/core";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
-import { Link, useNavigate, useSearch } from "@tanstack/react-router";
-import { useEffect, useState, type FormEvent } from "react";
-import { post, type Schemas } from "../api/client";
-import { backtestQuery, backtestsQuery } from "../api/queries";
-import { EntityName, ErrorNotice, Fact, Loading, Mark, Stale, Time } from "../components/bits";
+import { Link, useSearch } from "@tanstack/react-router";
+import { useEffect } from "react";
+import { post, put as send, type Schemas } from "../api/client";
+import { backtestQuery, backtestsQuery, detectionQuery } from "../api/queries";
+import { ErrorNotice, Fact, Loading, Mark, Stale, Time } from "../components/bits";
+import { differences, differenceText, type Config } from "../lib/detection";
 import { compact, duration, percent, value } from "../lib/format";
 import { useNow } from "../state/clock";
+import { Alarms } from "./backtest/Alarms";
+import { Changes } from "./backtest/Changes";
+import { Start } from "./backtest/Start";
+import { DetectionTabs } from "./DetectionPage";
 
 type Backtest = Schemas["Backtest"];
 type Report = Schemas["BacktestReport"];
-type Pair = Schemas["BacktestPair"];
 
-const example = "detection:\n  false_alarms_per_series_week: 0.01\n";
-const shown = 100;
-const outcomes = { both: ["dim", "both"], only_before: ["warn", "missed"], only_after: ["quiet", "new"] } as const;
+const shown = 50;
 const states = { running: ["quiet", "Running"], done: ["good", "Done"], failed: ["bad", "Failed"], stopped: ["dim", "Stopped"] } as const;
 
-function Start() {
-  const client = useQueryClient();
-  const navigate = useNavigate();
-  const [from, setFrom] = useState("-7d");
-  const [to, setTo] = useState("now");
-  const [change, setChange] = useState(example);
-  const start = useMutation({
-    mutationFn: () => post("/api/v1/backtests", { body: { from, to, change } }),
-    onSuccess: (b) => {
-      void client.invalidateQueries({ queryKey: ["backtests"] });
-      void navigate({ to: "/backtest", search: { id: b.id } });
-    },
-  });
-  const submit = (e: FormEvent) => {
-    e.preventDefault();
-    start.mutate();
-  };
+const relative = (a: number, b: number) => (a > 0 && b !== a ? `${b > a ? "+" : "-"}${percent(Math.abs(b / a - 1))}` : "");
+
+function Costs({ r }: { r: Report }) {
+  const [p, q] = [r.present, r.proposed];
+  const rows: [string, number, number, (v: number) => string][] = [
+    ["alarms", p.alarms, q.alarms, compact],
+    ["muted", p.muted, q.muted, compact],
+    ["series watched", p.series, q.series, compact],
+    ["memory", p.state_bytes, q.state_bytes, (v) => value(v, "By")],
+    ["CPU", p.cpu_seconds, q.cpu_seconds, (v) => value(v, "s")],
+    ["CPU a point", p.ns_per_point / 1e9, q.ns_per_point / 1e9, (v) => value(v, "s")],
+  ];
   return (
-    <section className="card" aria-labelledby="try-h">
+    <section className="card" aria-labelledby="costs-h">
       <header>
-        <h2 id="try-h">Try a change</h2>
-        <span className="faint desktop-only">stored history is judged under the present settings and under these</span>
+        <h2 id="costs-h">Alarms and cost</h2>
       </header>
-      <form className="in stack" onSubmit={submit}>
-        <textarea className="field wide mono" style={{ height: 110, padding: 10, resize: "vertical" }} spellCheck={false} aria-label="Proposed settings, YAML" value={change} onChange={(e) => setChange(e.target.value)} />
-        <div className="row wrap">
-          <input className="field" style={{ width: 130 }} aria-label="From" title="RFC 3339, or an age such as -7d" value={from} onChange={(e) => setFrom(e.target.value)} />
-          <input className="field" style={{ width: 130 }} aria-label="To" title="RFC 3339, an age, or now" value={to} onChange={(e) => setTo(e.target.value)} />
-          <Button size="xs" type="submit" loading={start.isPending}>
-            Run backtest
-          </Button>
-        </div>
-        {start.error ? <ErrorNotice verb="start" what="the backtest" error={start.error} /> : null}
-      </form>
+      <table className="table costs">
+        <thead>
+          <tr>
+            <th scope="col">
+              <span className="sr-only">what</span>
+            </th>
+            <th scope="col" className="r">present</th>
+            <th scope="col" className="r">proposed</th>
+            <th scope="col" className="r">
+              <span className="sr-only">difference</span>
+            </th>
+          </tr>
+        </thead>
+        <tbody>
+          {rows.map(([name, a, b, show]) => (
+            <tr key={name}>
+              <td>{name}</td>
+              <td className="r num">{show(a)}</td>
+              <td className="r num">{show(b)}</td>
+              <td className="r num dim">{relative(a, b)}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
     </section>
   );
 }
 
-function Costs({ r }: { r: Report }) {
-  const rows: [string, string, string][] = [
-    ["alarms", compact(r.present.alarms), compact(r.proposed.alarms)],
-    ["muted", compact(r.present.muted), compact(r.proposed.muted)],
-    ["series", compact(r.present.series), compact(r.proposed.series)],
-    ["memory", value(r.present.state_bytes, "By"), value(r.proposed.state_bytes, "By")],
-    ["CPU", value(r.present.cpu_seconds, "s"), value(r.proposed.cpu_seconds, "s")],
-  ];
-  return (
-    <table className="table">
-      <thead>
-        <tr>
-          <th scope="col">settings</th>
-          <th scope="col" className="r">present</th>
-          <th scope="col" className="r">proposed</th>
-        </tr>
-      </thead>
-      <tbody>
-        {rows.map(([name, a, b]) => (
-          <tr key={name}>
-            <td>{name}</td>
-            <td className="r num">{a}</td>
-            <td className="r num">{b}</td>
-          </tr>
-        ))}
-      </tbody>
-    </table>
-  );
-}
-
-function AlarmRow({ p, now }: { p: Pair; now: number }) {
-  const [tone, word] = outcomes[p.outcome];
-  const gap = p.earlier_ms === 0 ? "same time" : `${duration(Math.abs(p.earlier_ms))} ${p.earlier_ms > 0 ? "earlier" : "later"}`;
-  return (
-    <li className="in stack" style={{ gap: 3, borderTop: "1px solid var(--line)" }}>
-      <div className="row wrap" style={{ gap: 10 }}>
-        <Mark tone={tone}>{word}</Mark>
-        <EntityName entity={p.entity} />
-        <span className="dim">{(p.before ?? p.after)?.kind.replace("_", " ")}</span>
-      </div>
-      <Link to="/explore" search={{ series: p.series_id, from: String(((p.before ?? p.after)?.onset_unix_ms ?? now) - 3_600_000), to: String(((p.before ?? p.after)?.time_unix_ms ?? now) + 3_600_000) }} className="wrap-anywhere">
-        {p.series}
-      </Link>
-      <div className="row wrap dim" style={{ gap: 10 }}>
-        <span>
-          before <Time at={p.before?.time_unix_ms ?? 0} now={now} seconds />
-        </span>
-        <span>
-          after <Time at={p.after?.time_unix_ms ?? 0} now={now} seconds />
-        </span>
-        {p.outcome === "both" ? <span>{gap}</span> : null}
-      </div>
-    </li>
-  );
-}
-
-function Result({ r, now }: { r: Report; now: number }) {
+function Sums({ r }: { r: Report }) {
   const m = r.marks;
   return (
-    <>
-      <section className="card" aria-labelledby="sums-h">
-        <header>
-          <h2 id="sums-h">Before and after</h2>
-        </header>
-        <div className="in stack">
-          <div className="facts">
-            <Fact value={compact(r.sums.both)} label="in both" />
-            <Fact value={compact(r.sums.only_before)} label="missed" title="only under the present settings" />
-            <Fact value={compact(r.sums.only_after)} label="new" title="only under the proposed settings" />
-            <Fact value={compact(r.sums.earlier)} label="earlier" />
-            <Fact value={compact(r.sums.later)} label="later" />
-            <Fact value={`${m.real_lost} of ${m.real}`} label="marked real, lost" />
-            <Fact value={`${m.noise_saved} of ${m.noise}`} label="marked noise, saved" />
-          </div>
-          {r.notes.map((n) => (
-            <div key={n} className="dim wrap-anywhere">
-              {n}
-            </div>
-          ))}
+    <section className="card" aria-labelledby="sums-h">
+      <header>
+        <h2 id="sums-h">Before and after</h2>
+      </header>
+      <div className="facts">
+        <Fact value={<span className={r.sums.only_before ? "tone-bad" : ""}>{compact(r.sums.only_before)}</span>} label="missed" title="only under the present settings" />
+        <Fact value={<span className={r.sums.only_after ? "tone-quiet" : ""}>{compact(r.sums.only_after)}</span>} label="new" title="only under the proposed settings" />
+        <Fact value={<span className={r.sums.later ? "tone-warn" : ""}>{compact(r.sums.later)}</span>} label="later" />
+        <Fact value={<span className={r.sums.earlier ? "tone-good" : ""}>{compact(r.sums.earlier)}</span>} label="earlier" />
+        <Fact value={compact(r.sums.same_time)} label="at the same time" />
+      </div>
+      {m.real + m.noise + m.beside_metrics > 0 ? (
+        <div className="facts">
+          <Fact value={<span className={m.real_lost ? "tone-bad" : ""}>{`${m.real_lost} of ${m.real}`}</span>} label="marked real, lost" title="Incidents that an operator marked as real and that the change would not see any more" />
+          <Fact value={<span className={m.noise_saved ? "tone-good" : ""}>{`${m.noise_saved} of ${m.noise}`}</span>} label="marked noise, saved" />
+          {m.real_gained ? <Fact value={compact(m.real_gained)} label="marked real, gained" /> : null}
+          {m.noise_added ? <Fact value={<span className="tone-bad">{compact(m.noise_added)}</span>} label="marked noise, added" /> : null}
+          {m.beside_metrics ? <Fact value={compact(m.beside_metrics)} label="marked, not of metrics" /> : null}
         </div>
-        <Costs r={r} />
-      </section>
-      {m.incidents.length ? (
-        <section className="card" aria-labelledby="marks-h">
-          <header>
-            <h2 id="marks-h">
-              Marked incidents<span className="count">{m.incidents.length}</span>
-            </h2>
-          </header>
-          <ul style={{ listStyle: "none", margin: 0, padding: 0 }}>
-            {m.incidents.slice(0, shown).map((i) => (
-              <li key={i.id} className="in row wrap" style={{ gap: 10, borderTop: "1px solid var(--line)" }}>
-                <Mark tone={i.mark === "real" ? "bad" : "dim"}>{i.mark}</Mark>
-                <Link to="/incidents/$id" params={{ id: i.id }} search={{}} className="wrap-anywhere">
-                  {i.title}
-                </Link>
-                <span className="dim">
-                  {i.before ? "seen" : "not seen"} before, {i.after ? "seen" : "not seen"} after
-                </span>
-              </li>
-            ))}
-          </ul>
-        </section>
-      ) : null}
-      <section className="card" aria-labelledby="alarms-h">
-        <header>
-          <h2 id="alarms-h">
-            Alarms<span className="count">{r.alarms.length + r.alarms_left_out}</span>
-          </h2>
-          <span className="faint desktop-only">what differs comes first</span>
-        </header>
-        {r.alarms.length === 0 ? <div className="empty">Neither settings raise an alarm in this range.</div> : null}
-        <ul style={{ listStyle: "none", margin: 0, padding: 0 }}>
-          {r.alarms.slice(0, shown).map((p, n) => (
-            <AlarmRow key={n} p={p} now={now} />
-          ))}
-        </ul>
-        {r.alarms.length + r.alarms_left_out > shown ? <div className="in dim">The first {shown} are shown; norn backtest -o json has more.</div> : null}
-      </section>
-    </>
+      ) : (
+        <div className="in dim">No incident of this range is marked real or noise; with marks, this says which of them the change would lose.</div>
+      )}
+      {r.notes.map((n) => (
+        <div key={n} className="in dim wrap-anywhere" style={{ paddingTop: 0 }}>
+          Not replayed: {n}.
+        </div>
+      ))}
+    </section>
+  );
+}
+
+function Marked({ r }: { r: Report }) {
+  const list = r.marks.incidents;
+  if (list.length === 0) return null;
+  return (
+    <section className="card" aria-labelledby="marks-h">
+      <header>
+        <h2 id="marks-h">
+          Marked incidents<span className="count">{list.length}</span>
+        </h2>
+      </header>
+      <ul className="list">
+        {list.slice(0, shown).map((i) => (
+          <li key={i.id} className="entry" style={{ alignItems: "center" }}>
+            <Mark tone={i.mark === "real" ? "bad" : "dim"}>{i.mark}</Mark>
+            <Link to="/incidents/$id" params={{ id: i.id }} search={{}} className="grow wrap-anywhere">
+              {i.title}
+            </Link>
+            <span className={i.before !== i.after ? (i.after === (i.mark === "real") ? "tone-good" : "tone-bad") : "dim"}>
+              {i.before ? "seen" : "not seen"} before, {i.after ? "seen" : "not seen"} after
+            </span>
+          </li>
+        ))}
+      </ul>
+      {list.length > shown ? <div className="in dim">The first {shown} are shown.</div> : null}
+    </section>
+  );
+}
+
+/** Puts what was tried into force, over what is set now. */
+function PutIntoForce({ stored }: { stored: Config }) {
+  const client = useQueryClient();
+  const q = useQuery(detectionQuery);
+  const apply = useMutation({
+    mutationFn: (revision: number) => send("/api/v1/detection", { body: { revision, ...stored } }),
+    onSuccess: (fresh) => client.setQueryData(["detection"], fresh),
+  });
+  if (!q.data) return null;
+  const ds = differences(q.data.stored, stored);
+  if (ds.length === 0) return <Mark tone="good">In force</Mark>;
+  return (
+    <div className="stack" style={{ gap: 6 }}>
+      <Changes from={q.data.stored} to={stored} />
+      <div className="row wrap">
+        <Button size="xs" variant="default" loading={apply.isPending} onClick={() => apply.mutate(q.data.revision)}>
+          Put into force
+        </Button>
+        <span className="dim">{differenceText(ds)}, beside what is set now</span>
+      </div>
+      {apply.error ? <ErrorNotice verb="put into force" what="this change" error={apply.error} /> : null}
+    </div>
   );
 }
 
@@ -187,60 +160,92 @@ function One({ b, now }: { b: Backtest; now: number }) {
   const [tone, word] = states[b.state];
   return (
     <>
-      <section className="card in stack" aria-label="Backtest">
-        <div className="row wrap" style={{ gap: 10 }} role="status">
-          <Mark tone={tone}>{word}</Mark>
-          <span className="dim">
-            <Time at={b.from_unix_ms} now={now} /> to <Time at={b.to_unix_ms} now={now} />
-          </span>
-          {b.state === "running" ? (
-            <>
-              <progress value={b.progress} max={1} aria-label="Progress" />
-              <span className="num">{percent(b.progress)}</span>
-              <Button size="xs" variant="default" onClick={() => stop.mutate()} loading={stop.isPending}>
-                Stop
-              </Button>
-            </>
-          ) : null}
+      <section className="card" aria-labelledby="bt-h">
+        <div className="in stack">
+          <h2 id="bt-h" className="sr-only">
+            Backtest
+          </h2>
+          <div className="row wrap" style={{ gap: 10 }} role="status">
+            <Mark tone={tone}>{word}</Mark>
+            <span className="dim">
+              <Time at={b.from_unix_ms} now={now} /> to <Time at={b.to_unix_ms} now={now} />, {duration(b.to_unix_ms - b.from_unix_ms)}
+              {b.report ? <>, models learnt from <Time at={b.report.warmup_from_unix_ms} now={now} /> on</> : null}
+              {b.finished_unix_ms ? `, took ${duration(b.finished_unix_ms - b.started_unix_ms)}` : ""}
+            </span>
+            {b.state === "running" ? (
+              <>
+                <progress value={b.progress} max={1} aria-label="Progress" />
+                <span className="num">{percent(b.progress)}</span>
+                <Button size="xs" variant="default" onClick={() => stop.mutate()} loading={stop.isPending}>
+                  Stop
+                </Button>
+              </>
+            ) : null}
+          </div>
+          {b.change ? <pre className="mono pre">{b.change.trimEnd()}</pre> : null}
+          {b.stored ? <PutIntoForce stored={b.stored} /> : null}
+          {b.error ? <ErrorNotice verb="finish" what="the backtest" error={new Error(b.error)} /> : null}
         </div>
-        <pre className="mono" style={{ margin: 0, whiteSpace: "pre-wrap", overflowWrap: "anywhere" }}>{b.change}</pre>
-        {b.error ? <ErrorNotice verb="finish" what="the backtest" error={new Error(b.error)} /> : null}
       </section>
-      {b.report ? <Result r={b.report} now={now} /> : null}
+      {b.report ? (
+        <>
+          <div className="halves">
+            <Sums r={b.report} />
+            <Costs r={b.report} />
+          </div>
+          <Alarms key={b.id} r={b.report} now={now} />
+          <Marked r={b.report} />
+        </>
+      ) : null}
     </>
   );
 }
 
+const tried = (b: Backtest) =>
+  b.change.trim().replace(/\s+/g, " ") || (b.stored ? `${b.stored.rules.length} rules, ${b.stored.mutes.length} mutes, ${b.stored.custom_metrics.length} custom metrics` : "");
+
 export function BacktestPage() {
-  const { id } = useSearch({ from: "/backtest" });
+  const { id, draft } = useSearch({ from: "/backtest" });
   const now = useNow();
   const list = useQuery(backtestsQuery);
-  const chosen = id ?? list.data?.backtests[0]?.id ?? "";
+  const settings = useQuery(detectionQuery);
+  const chosen = draft ? "" : (id ?? list.data?.backtests[0]?.id ?? "");
   const one = useQuery(backtestQuery(chosen));
   useEffect(() => {
     document.title = "Backtest · Norn";
   }, []);
+  const start = <Start key={`${draft}`} present={settings.data?.stored} draft={!!draft} />;
   return (
     <div className="page">
       <div className="pagehead">
-        <h1>Backtest</h1>
+        <h1 className="sr-only">Backtest</h1>
+        <DetectionTabs backtest />
       </div>
-      <Start />
+      {chosen ? null : start}
       <Stale what="the backtest" error={one.data ? one.error : null} at={one.dataUpdatedAt} now={now} />
-      {one.data ? <One b={one.data} now={now} /> : one.error ? <ErrorNotice what="this backtest" error={one.error} retry={() => void one.refetch()} /> : chosen || list.isPending ? <Loading lines={3} height={56} /> : null}
-      {(list.data?.backtests.length ?? 0) > 1 ? (
+      {chosen && one.data ? (
+        <One b={one.data} now={now} />
+      ) : one.error ? (
+        <ErrorNotice what="this backtest" error={one.error} retry={() => void one.refetch()} />
+      ) : chosen || list.isPending ? (
+        <Loading lines={3} height={56} />
+      ) : list.error ? (
+        <ErrorNotice what="the backtests" error={list.error} retry={() => void list.refetch()} />
+      ) : null}
+      {chosen ? start : null}
+      {(list.data?.backtests.length ?? 0) > (chosen ? 1 : 0) ? (
         <section className="card" aria-labelledby="last-h">
           <header>
             <h2 id="last-h">The last ones</h2>
           </header>
-          <ul style={{ listStyle: "none", margin: 0, padding: 0 }}>
+          <ul className="list">
             {list.data?.backtests.map((b) => (
-              <li key={b.id} className="in row wrap" style={{ gap: 10, borderTop: "1px solid var(--line)" }}>
+              <li key={b.id} className="entry" style={{ alignItems: "center" }} aria-current={b.id === chosen || undefined}>
                 <Mark tone={states[b.state][0]}>{states[b.state][1]}</Mark>
-                <Link to="/backtest" search={{ id: b.id }}>
+                <Link to="/backtest" search={{ id: b.id }} className="nowrap">
                   <Time at={b.started_unix_ms} now={now} seconds />
                 </Link>
-                <span className="dim wrap-anywhere">{b.change.trim().slice(0, 120)}</span>
+                <span className="dim grow ellipsis">{tried(b).slice(0, 200)}</span>
               </li>
             ))}
           </ul>

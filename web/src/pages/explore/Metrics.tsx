@@ -9,7 +9,7 @@ import { plural, value } from "../../lib/format";
 import { seriesName } from "../../lib/names";
 import { useListKeys } from "../../state/keys";
 import { resolve } from "../../state/span";
-import { Explain } from "./Explain";
+import { Explain } from "../../components/Explain";
 import type { TabProps } from "./tab";
 
 function Row({ x, current, selected, open }: { x: Series; current: boolean; selected: boolean; open: () => void }) {
