@@ -7,9 +7,10 @@ import { useMemo, useState, type ReactNode } from "react";
 import type { Schemas } from "../../api/client";
 import { EntityName, Mark, Time, type Tone } from "../../components/bits";
 import { axisTicks, fates, fateOf, fold, type Bar, type Fate, type Fold, type Pair } from "../../lib/backtest";
-import { clock, duration, plural, value } from "../../lib/format";
+import { clock, duration, middle, plural, value } from "../../lib/format";
 
 const many = 12;
+const fewSeries = 8;
 
 const words: Record<Fate, { tone: Tone; word: string; colour: string }> = {
   missed: { tone: "bad", word: "missed", colour: "var(--bad)" },
@@ -124,6 +125,7 @@ export function Alarms({ r, now }: { r: Schemas["BacktestReport"]; now: number }
   const folds = useMemo(() => fold(r.alarms, r.to_unix_ms), [r]);
   const [open, setOpen] = useState("");
   const [inner, setInner] = useState("");
+  const [more, setMore] = useState(""); // entity whose series are all shown
   const [all, setAll] = useState(false);
   const { ref, width } = useElementSize();
   const span = { from: r.from_unix_ms, to: r.to_unix_ms, width };
@@ -170,14 +172,14 @@ export function Alarms({ r, now }: { r: Schemas["BacktestReport"]; now: number }
               }
             />
             {open === e.key
-              ? e.series.map((s) => (
+              ? e.series.slice(0, more === e.key ? undefined : fewSeries).map((s) => (
                   <Row
                     key={s.key} {...span} f={s} inner
                     head={
                       <button type="button" className="foldbtn" aria-expanded={inner === s.key} onClick={() => setInner(inner === s.key ? "" : s.key)} title={s.full}>
                         <span className="chev" aria-hidden="true" />
-                        <span className="wrap-anywhere">
-                          {s.name.what} <span className="dim">{s.name.which}</span>
+                        <span className="ellipsis">
+                          {middle(s.name.what, 30)} <span className="dim">{s.name.which}</span>
                         </span>
                       </button>
                     }
@@ -186,6 +188,11 @@ export function Alarms({ r, now }: { r: Schemas["BacktestReport"]; now: number }
                   </Row>
                 ))
               : null}
+            {open === e.key && e.series.length > fewSeries && more !== e.key ? (
+              <button type="button" className="seriesrow dim inner" onClick={() => setMore(e.key)}>
+                Show {e.series.length - fewSeries} more series of {e.entity.name}
+              </button>
+            ) : null}
           </div>
         ))}
       </div>

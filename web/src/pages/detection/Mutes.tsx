@@ -52,7 +52,7 @@ function When({ d, set, fault, now }: { d: Draft; set: (x: Partial<Draft>) => vo
     <>
       <div className="formgrid">
         <SelectField label="When" value={d.kind} set={(v) => set({ kind: v as Draft["kind"] })} options={[["once", "once"], ["weekly", "every week"]]} />
-        <TextField label="From (local time)" type="datetime-local" value={d.start} set={(v) => set({ start: v })} fault={fault("start")} hint={d.kind === "weekly" ? "optional" : "empty: always open before"} />
+        <TextField label="From (local time)" type="datetime-local" value={d.start} set={(v) => set({ start: v })} fault={fault("start")} hint={d.kind === "weekly" ? "optional" : "empty: since ever"} />
         <TextField label="Until" type="datetime-local" value={d.end} set={(v) => set({ end: v })} fault={fault("end")} hint={d.kind === "weekly" ? "optional" : "empty: until it is ended"} />
         <div className="formfield">
           <span className="flabel">For, from now</span>
@@ -102,7 +102,7 @@ function MuteEditor({ s, name, start, now, close }: { s: Settings; name: string;
     >
       <div className="formgrid">
         <TextField label="Name" value={d.name} set={(v) => set({ name: v })} fault={fault("name")} max={200} />
-        <TextField label="Mutes" grow mono value={d.match} set={(v) => set({ match: v })} fault={fault("match")} hint='A selector as in a rule, and kind, member, source of the anomaly; {} is everything' />
+        <TextField label="What it mutes" grow mono value={d.match} set={(v) => set({ match: v })} fault={fault("match")} hint='A selector as in a rule, and kind, member, source of the anomaly; {} is everything' />
         <TextField label="Why" grow value={d.comment} set={(v) => set({ comment: v })} fault={fault("comment")} hint="for those who find it: ticket, reason" max={1000} />
       </div>
       <When d={d} set={set} fault={fault} now={now} />
