@@ -6,7 +6,7 @@ import { post, put as send, type Schemas } from "../api/client";
 import { backtestQuery, backtestsQuery, detectionQuery } from "../api/queries";
 import { ErrorNotice, Fact, Loading, Mark, Stale, Time } from "../components/bits";
 import { differences, differenceText, type Config } from "../lib/detection";
-import { compact, duration, percent, value } from "../lib/format";
+import { compact, duration, percent, plural, value } from "../lib/format";
 import { useNow } from "../state/clock";
 import { Alarms } from "./backtest/Alarms";
 import { Changes } from "./backtest/Changes";
@@ -19,7 +19,7 @@ type Report = Schemas["BacktestReport"];
 const shown = 50;
 const states = { running: ["quiet", "Running"], done: ["good", "Done"], failed: ["bad", "Failed"], stopped: ["dim", "Stopped"] } as const;
 
-const relative = (a: number, b: number) => (a > 0 && b !== a ? `${b > a ? "+" : "-"}${percent(Math.abs(b / a - 1))}` : "");
+const relative = (a: number, b: number) => (a > 0 && Math.abs(b / a - 1) >= 0.005 ? `${b > a ? "+" : "-"}${percent(Math.abs(b / a - 1))}` : "");
 
 function Costs({ r }: { r: Report }) {
   const [p, q] = [r.present, r.proposed];
@@ -202,7 +202,7 @@ function One({ b, now }: { b: Backtest; now: number }) {
 }
 
 const tried = (b: Backtest) =>
-  b.change.trim().replace(/\s+/g, " ") || (b.stored ? `${b.stored.rules.length} rules, ${b.stored.mutes.length} mutes, ${b.stored.custom_metrics.length} custom metrics` : "");
+  b.change.trim().replace(/\s+/g, " ") || (b.stored ? [plural(b.stored.rules.length, "rule"), plural(b.stored.mutes.length, "mute"), plural(b.stored.custom_metrics.length, "custom metric")].join(", ") : "");
 
 export function BacktestPage() {
   const { id, draft } = useSearch({ from: "/backtest" });
