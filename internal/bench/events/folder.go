@@ -29,7 +29,10 @@ type Refused struct {
 	Examples   []string `json:"examples,omitempty"`
 }
 
-const maxExamples = 20
+const (
+	maxExamples = 20
+	maxNamed    = 3 // rows of one file
+)
 
 func (r *Refused) say(format string, args ...any) {
 	if len(r.Examples) < maxExamples {
@@ -164,6 +167,7 @@ type loose struct {
 	label []float64 // nil without a column of labels
 	wrong []int     // unreadable cells by column
 	why   []string  // the first of them, with its line
+	bad   int       // rows that were left out
 }
 
 // roles says what each column of a file is.
@@ -328,7 +332,9 @@ func (l *loose) row(ro *roles, text, path string, line int, r *Refused) {
 	cells := split(text, ro.comma)
 	bad := func(why string) {
 		r.Rows++
-		r.say("%s:%d: %s", path, line, why)
+		if l.bad++; l.bad <= maxNamed {
+			r.say("%s:%d: %s", path, line, why)
+		}
 	}
 	t, err := ro.at(cells, len(l.t))
 	if err != nil {
