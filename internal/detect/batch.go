@@ -86,9 +86,13 @@ func (b *batch) seek(p *telemetry.Point) {
 		b.wrong++
 		return
 	}
+	if b.e.counters.count.Load() > 0 && b.e.tally(p, b.emit) {
+		return
+	}
 	b.turn(nil)
 	s := b.e.enter(p.Series)
 	if s == nil {
+		b.e.tally(p, b.emit) // it may have become a counter
 		return
 	}
 	b.row = s.row

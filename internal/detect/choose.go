@@ -15,7 +15,7 @@ import (
 
 // promote gives a detector the full tier, as long as there is room.
 func (e *Engine) promote(d *Detector) {
-	if d.pick != nil || d.opt.floor != floorOther || d.opt.up {
+	if d.pick != nil || !e.choosable(d) {
 		return
 	}
 	if e.full.Add(1) > int64(e.cfg.Full) {
@@ -23,6 +23,11 @@ func (e *Engine) promote(d *Detector) {
 		return
 	}
 	d.pick = choice.New(&d.opt.rules)
+}
+
+// choosable says that a chooser is of use to a detector.
+func (e *Engine) choosable(d *Detector) bool {
+	return d.opt.floor == floorOther && !d.opt.up
 }
 
 // demote takes the full tier and the season away.
@@ -136,20 +141,20 @@ func (d *Detector) explainChoice() Choice {
 	return Choice{Profile: d.pick.Profile(), Weights: d.pick.Weights(), Limit: float64(d.pick.Limit()), Text: d.pick.Sentence()}
 }
 
-// walkChoice writes or reads the chooser.
-func (d *Detector) walkChoice(c *codec) {
-	have := d.pick != nil
+// walkPick writes or reads a chooser; keepTier gives it the rules.
+func walkPick(to **choice.Chooser, c *codec) {
+	have := *to != nil
 	c.flag(&have)
 	if c.err != nil || !have {
 		return
 	}
 	var state []byte
 	if !c.read {
-		state = d.pick.Append(nil)
+		state = (*to).Append(nil)
 	}
 	c.blob(&state)
 	if c.read && c.err == nil {
-		d.pick = choice.New(nil) // keepTier gives it the rules
-		c.err = d.pick.Read(state)
+		*to = choice.New(nil)
+		c.err = (*to).Read(state)
 	}
 }

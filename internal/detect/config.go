@@ -46,6 +46,11 @@ type Config struct {
 	// which is cheaper: points that arrive regularly, well inside of the band.
 	// 0 means not at all.
 	Hold int64
+	// Memory is how many bytes the state of all series may take, and CPU the
+	// share of one core that judging may take, before series step down
+	// (package ladder, [Engine.Balance]). 0 is no bound.
+	Memory int64
+	CPU    float64
 	// UpdateEvery is the least event time in ms between two reports of one
 	// anomaly that has not grown. 0 means 30 seconds.
 	UpdateEvery int64
@@ -122,8 +127,9 @@ func (c Config) options() (out [classes]Options) {
 
 // Stats are counters since the engine was made, and present numbers.
 type Stats struct {
+	Tiers       Tiers  `json:"tiers"`            // series by how they are judged
 	Watched     int    `json:"watched"`          // series that have a detector
-	Full        int    `json:"full"`             // of them in the full tier
+	Full        int    `json:"full"`             // of them those whose detectors are weighed by what they are like
 	Seasons     int    `json:"seasons"`          // that have a tracker of what they repeat
 	NotWatched  uint64 `json:"not_watched"`      // points of series beyond MaxSeries
 	Points      uint64 `json:"points"`           // judged

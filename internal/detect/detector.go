@@ -108,6 +108,7 @@ type run struct {
 	start, slowStart int64 // Unix ms
 	dir, slowDir     int8
 	miss             uint8
+	still            uint16 // points in a row that equal the one before
 }
 
 // NewDetector makes a detector for one series that is bad in both directions.
@@ -160,11 +161,21 @@ func (d *Detector) step(t int64, v float64, m *moment, s *Scores) bool {
 	}
 	n := int(d.base.n)
 	var r residual
+	was := d.base.last
 	if t != m.t || dt != m.dt || !m.known {
 		m.at(t, dt)
 	}
 	d.base.step(m, v, d.opt.floor, d.level.kind == epLevel, regular, &r)
 	s.Expected, s.Scale, s.Z, s.Spike = r.mean, r.scale, r.z, r.jump
+	switch {
+	case r.rel == was && n > 0:
+		d.still(t)
+	case d.run.still > 0:
+		d.moved()
+	}
+	if v == 0 {
+		d.nought()
+	}
 	s.Shape, s.Alarm = d.stepShape(n, &r)
 	d.test(t, r.rel, s)
 	if d.clock.tick(t) {
@@ -297,5 +308,6 @@ func side(v, edge float32) int8 {
 }
 
 func (d *Detector) closeBlock(t int64) {
+	d.closeFlat()
 	d.clock.close(t, &d.cal, &d.rings, memberBases(), d.opt.PerWeek)
 }

@@ -16,6 +16,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/norn-aiops/norn/internal/detect/ladder"
 	"github.com/norn-aiops/norn/internal/ops"
 	"github.com/norn-aiops/norn/internal/telemetry"
 )
@@ -24,10 +25,13 @@ const shardCount = 16
 
 // Engine holds the detectors of all series. Make it with New.
 type Engine struct {
-	cfg     Config
-	options [classes]Options
-	shards  [shardCount]shard
-	quiet   atomic.Int64 // Unix ms: nothing is raised for earlier points
+	cfg      Config
+	options  [classes]Options
+	shards   [shardCount]shard
+	counters counters // of the series in the counter tier
+	ladder   ladderState
+	unseen   unwatched
+	quiet    atomic.Int64 // Unix ms: nothing is raised for earlier points
 
 	count, full, seasons              atomic.Int64
 	notWatched, refused, late, opened atomic.Uint64
@@ -51,9 +55,10 @@ type Engine struct {
 // shard is one part of the table that finds series by their ID. Its lock is
 // held for a look-up only; it may be taken while a row is locked.
 type shard struct {
-	mu sync.Mutex
-	m  table
-	_  [64]byte // keep shards on cache lines of their own
+	mu       sync.Mutex
+	m        table
+	counters map[telemetry.SeriesID]uint32 // places in the counter tier
+	_        [64]byte                      // keep shards on cache lines of their own
 }
 
 // series is the state of one watched series.
@@ -65,6 +70,8 @@ type series struct {
 	row    *row
 	pos    uint8 // of its seat in the row
 	gone   bool  // silent for so long that it is no longer news
+	looks  uint8 // how often somebody asked for it lately
+	more   bool  // it has an extra in its row
 	det    Detector
 }
 
@@ -95,9 +102,15 @@ func (e *Engine) Observe(p telemetry.Point) *ops.Anomaly {
 		e.refused.Add(1)
 		return nil
 	}
+	var told *ops.Anomaly
+	tell := func(a *ops.Anomaly) { told = a }
+	if e.counters.count.Load() > 0 && e.tally(&p, tell) {
+		return told
+	}
 	s := e.enter(p.Series)
 	if s == nil {
-		return nil
+		e.tally(&p, tell) // it may have become a counter
+		return told
 	}
 	defer s.row.mu.Unlock()
 	e.describe(s, p.Series)
@@ -131,7 +144,8 @@ func (e *Engine) LastSeen(id telemetry.SeriesID) (t int64, ok bool) {
 		defer s.row.mu.Unlock()
 		return s.seat().t, true
 	}
-	return 0, false
+	ok = e.withCounter(id, func(c *counter) { t = c.t })
+	return t, ok
 }
 
 // SeriesInfo is one line of a list of series.
@@ -143,6 +157,8 @@ type SeriesInfo struct {
 	Low, High float64
 	Anomalous bool // an anomaly is open
 	Severity  float64
+	Tier      ladder.Tier
+	Less      string // why it is watched less than it could be, "" when it is not
 }
 
 // List gives the series that match (nil matches all), at most limit (0: all).
@@ -155,7 +171,7 @@ func (e *Engine) List(match func(*telemetry.Series) bool, limit int) []SeriesInf
 		}
 		e.settleNow(s)
 		b := s.det.band(s.det.t)
-		in := SeriesInfo{Series: s.meta, T: s.det.t, V: s.det.base.value(), Expected: b.Expected, Low: b.Low, High: b.High}
+		in := SeriesInfo{Series: s.meta, T: s.det.t, V: s.det.base.value(), Expected: b.Expected, Low: b.Low, High: b.High, Tier: s.tier(), Less: s.extra().less.text()}
 		for _, r := range s.reports() {
 			if r != nil && r.sent {
 				in.Anomalous, in.Severity = true, max(in.Severity, r.a.Severity)
@@ -163,6 +179,15 @@ func (e *Engine) List(match func(*telemetry.Series) bool, limit int) []SeriesInf
 		}
 		out = append(out, in)
 		return limit <= 0 || len(out) < limit
+	})
+	e.eachCounter(func(_ uint32, c *counter) bool {
+		if limit > 0 && len(out) >= limit {
+			return false
+		}
+		if c.n > 0 && (match == nil || match(c.meta)) {
+			out = append(out, c.info())
+		}
+		return true
 	})
 	return out
 }
@@ -175,6 +200,12 @@ func (e *Engine) Active() []ops.Anomaly {
 			if r != nil && r.sent {
 				out = append(out, r.a)
 			}
+		}
+		return true
+	})
+	e.eachCounter(func(_ uint32, c *counter) bool {
+		if c.silent != nil && c.silent.sent {
+			out = append(out, c.silent.a)
 		}
 		return true
 	})
@@ -192,8 +223,15 @@ func (e *Engine) Stats() Stats {
 		}
 		r.mu.Unlock()
 	}
+	for _, r := range e.counters.all() {
+		r.mu.Lock()
+		points += r.n
+		r.mu.Unlock()
+	}
+	t := e.Tiers()
 	return Stats{
-		Watched: int(e.count.Load()), Full: int(e.full.Load()), Seasons: int(e.seasons.Load()), NotWatched: e.notWatched.Load(), Points: points,
+		Tiers:   t,
+		Watched: t.Full + t.Basic, Full: int(e.full.Load()), Seasons: int(e.seasons.Load()), NotWatched: e.notWatched.Load(), Points: points,
 		Refused: e.refused.Load(), Late: e.late.Load(), Opened: e.opened.Load(),
 		Active: len(e.Active()), FeedStopped: e.feedStopped.Load(),
 	}
@@ -219,4 +257,4 @@ func (r *row) each(f func(*series) bool) bool {
 	return true
 }
 
-func (s *series) reports() [3]*report { return [3]*report{s.level, s.form, s.silent} }
+func (s *series) reports() [4]*report { return [4]*report{s.level, s.form, s.silent, s.extra().still} }

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/norn-aiops/norn/internal/detect/ladder"
 	"github.com/norn-aiops/norn/internal/detect/season"
 	"github.com/norn-aiops/norn/internal/ops"
 	"github.com/norn-aiops/norn/internal/telemetry"
@@ -46,6 +47,7 @@ func (e *Engine) Bands(id telemetry.SeriesID, from, to, step int64) []ops.Band {
 	}
 	defer s.row.mu.Unlock()
 	e.settleNow(s)
+	looked(&s.looks)
 	if s.det.base.n == 0 {
 		return nil
 	}
@@ -81,6 +83,9 @@ type Explanation struct {
 	Anomalous       bool               `json:"anomalous"`       // an anomaly is open
 	Choice          Choice             `json:"choice,omitzero"` // of the full tier
 	Season          season.Explanation `json:"season,omitzero"` // of what the series repeats
+	Profile         Profile            `json:"profile"`         // what the series is like
+	Tier            string             `json:"tier"`            // full, basic, counter
+	Less            string             `json:"less,omitempty"`  // why it is watched less than it could be
 	Sentence        string             `json:"sentence"`        // all of it in words
 }
 
@@ -88,14 +93,18 @@ type Explanation struct {
 func (e *Engine) Explain(id telemetry.SeriesID) (Explanation, bool) {
 	s := e.lock(id)
 	if s == nil {
-		return Explanation{}, false
+		return e.explainCounter(id)
 	}
 	defer s.row.mu.Unlock()
 	e.settleNow(s)
+	looked(&s.looks)
 	d := &s.det
 	x := d.explain()
+	x.Tier, x.Less = s.tier().String(), s.extra().less.text()
+	x.Profile = d.profile(s.meta)
+	x.Profile.Reduced, x.Profile.Periods = x.Less, x.Season.Text
 	x.Series, x.SeriesID, x.Value = s.meta.Name, s.meta.ID, d.base.value()
-	x.Anomalous = d.level.kind != epNone || d.form.kind != epNone || s.silent != nil
+	x.Anomalous = d.level.kind != epNone || d.form.kind != epNone || s.silent != nil || s.extra().still != nil
 	x.Sentence = x.sentence(s.meta.Unit)
 	return x, true
 }
@@ -136,9 +145,37 @@ func (d *Detector) explain() Explanation {
 	return x
 }
 
+// looked counts that somebody asked for a series.
+func looked(n *uint8) {
+	if *n < math.MaxUint8 {
+		*n++
+	}
+}
+
+// explainCounter describes a series of the counter tier.
+func (e *Engine) explainCounter(id telemetry.SeriesID) (x Explanation, ok bool) {
+	ok = e.withCounter(id, func(c *counter) {
+		looked(&c.looks)
+		x = Explanation{Series: c.meta.Name, SeriesID: id, Points: c.n, IntervalSeconds: float64(c.pace.every), Baseline: "counted",
+			Intermittent: !c.pace.judged() && c.pace.gaps >= 20, Value: c.last, Expected: c.mean, Low: c.low, High: c.high,
+			Anomalous: c.silent != nil, Tier: ladder.Counter.String(), Less: c.text()}
+		if c.pace.judged() {
+			x.SilentAfter = c.pace.limit()
+		}
+		x.Profile = Profile{Kind: kindOfSeries(c.meta), Sparsity: float64(c.pace.irregular), Silence: c.pace.judged(), Reduced: x.Less, Members: "judged by silence alone: " + x.Less}
+		unit := c.meta.Unit
+		x.Sentence = fmt.Sprintf("A point about every %s. It is %s. Silence is judged, deviations are not; of %d points the lowest was %s, the highest %s, the last %s.",
+			seconds(x.IntervalSeconds), x.Less, c.n, number(c.low, unit), number(c.high, unit), number(c.last, unit))
+	})
+	return x, ok
+}
+
 // sentence says it in plain language.
 func (x *Explanation) sentence(unit string) string {
 	var b strings.Builder
+	if x.Less != "" {
+		fmt.Fprintf(&b, "It %s. ", x.Less)
+	}
 	fmt.Fprintf(&b, "A point about every %s", seconds(x.IntervalSeconds))
 	if x.Intermittent {
 		b.WriteString(", with many gaps, so silence is not judged")
@@ -168,7 +205,7 @@ func (x *Explanation) sentence(unit string) string {
 	if z := math.Abs(x.Z); z >= 1.5 {
 		fmt.Fprintf(&b, ", %.1f units off (three of four points beyond %.1f raise an alarm)", z, x.LevelLimit)
 	}
-	b.WriteString(".")
+	fmt.Fprintf(&b, ". It is %s; %s.", x.Profile.Text, x.Profile.Members)
 	if x.Choice.Text != "" {
 		b.WriteString(" " + x.Choice.Text)
 	}

@@ -13,6 +13,13 @@ func (e *Engine) StateBytes() int {
 		e.shards[i].mu.Unlock()
 	}
 	total += rowBytes * len(e.allRows())
+	total += counterRowBytes*len(e.counters.all()) + counterEntry*int(e.counters.count.Load())
+	e.eachCounter(func(_ uint32, c *counter) bool {
+		if c.parked != nil {
+			total += c.parked.bytes()
+		}
+		return true
+	})
 	e.each(func(s *series) bool {
 		total += int(unsafe.Sizeof(*s)) + 4*cap(s.det.warm)
 		if s.det.shape != nil {
@@ -24,6 +31,7 @@ func (e *Engine) StateBytes() int {
 		if s.det.base.season != nil {
 			total += s.det.base.season.Bytes()
 		}
+		total += s.extra().less.bytes()
 		for _, r := range s.reports() {
 			if r != nil {
 				total += int(unsafe.Sizeof(*r)) + len(r.a.ID)

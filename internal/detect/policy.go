@@ -24,7 +24,9 @@ func wished(sev float64, m *telemetry.Series, ep *episode, p telemetry.Point, ex
 func (e *Engine) Series(id telemetry.SeriesID) (*telemetry.Series, bool) {
 	s := e.lock(id)
 	if s == nil {
-		return nil, false
+		var m *telemetry.Series
+		ok := e.withCounter(id, func(c *counter) { m = c.meta })
+		return m, ok
 	}
 	defer s.row.mu.Unlock()
 	return s.meta, true
@@ -49,5 +51,27 @@ func (e *Engine) Drop(now int64, match func(*telemetry.Series) bool) int {
 		n++
 		return true
 	})
+	return n + e.dropCounters(now, match)
+}
+
+func (e *Engine) dropCounters(now int64, match func(*telemetry.Series) bool) int {
+	var ids []telemetry.SeriesID
+	e.eachCounter(func(_ uint32, c *counter) bool {
+		if match(c.meta) {
+			ids = append(ids, c.meta.ID)
+		}
+		return true
+	})
+	n := 0
+	for _, id := range ids {
+		if c, ok := e.strike(id); ok {
+			if r := c.silent; r != nil && r.sent {
+				r.a.Ended = now
+				e.tellLater(&r.a)
+			}
+			e.count.Add(-1)
+			n++
+		}
+	}
 	return n
 }

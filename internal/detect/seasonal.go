@@ -20,7 +20,7 @@ const (
 // grant gives a series a season when it has been seen for long enough.
 func (e *Engine) grant(s *series) {
 	b := &s.det.base
-	if e.cfg.Seasons <= 0 || b.season != nil || s.det.opt.up || float64(b.n)*float64(s.det.pace.every) < seasonAfter || b.square[0]+b.square[1] == 0 {
+	if e.cfg.Seasons <= 0 || b.season != nil || s.extra().less != nil || s.det.opt.up || float64(b.n)*float64(s.det.pace.every) < seasonAfter || b.square[0]+b.square[1] == 0 {
 		return
 	}
 	e.assign(b, season.New(e.cfg.Calendar))
@@ -111,21 +111,28 @@ func (b *baseline) room(from, to int64, lo, hi float32) (float32, float32) {
 
 // walkSeason writes or reads the season.
 func (b *baseline) walkSeason(c *codec) {
-	have := b.season != nil
+	walkTracker(&b.season, c)
+	if b.season != nil && c.err == nil {
+		c.flag(&b.follows)
+	}
+}
+
+// walkTracker writes or reads a tracker; keepSeason gives it the calendar.
+func walkTracker(to **season.Tracker, c *codec) {
+	have := *to != nil
 	c.flag(&have)
 	if c.err != nil || !have {
 		return
 	}
 	var state []byte
 	if !c.read {
-		state, c.err = b.season.Append(nil)
+		state, c.err = (*to).Append(nil)
 	}
 	c.blob(&state)
 	if c.read && c.err == nil {
-		b.season = season.New(nil) // keepSeason gives it the calendar
-		c.err = b.season.Read(state)
+		*to = season.New(nil)
+		c.err = (*to).Read(state)
 	}
-	c.flag(&b.follows)
 }
 
 func (b *baseline) prefetchSeason() {

@@ -54,12 +54,55 @@ type row struct {
 	mu     sync.Mutex
 	seats  *[rowSize]seat
 	of     [rowSize]*series
-	n      uint64 // points judged
-	moment moment // of the last point
+	extras map[uint8]extra // by place: what few series have
+	n      uint64          // points judged
+	moment moment          // of the last point
 	number uint32
 }
 
 const rowBytes = int(unsafe.Sizeof(row{}) + unsafe.Sizeof([rowSize]seat{}))
+
+// extra is what few series have, so that it has no room in the state of all.
+type extra struct {
+	less  *less   // what it gave up when it stepped down
+	still *report // an open flat line
+}
+
+// extra gives what a series has beside its state. The row is locked.
+func (s *series) extra() extra {
+	if !s.more {
+		return extra{}
+	}
+	return s.row.extras[s.pos]
+}
+
+// setExtra replaces it.
+func (s *series) setExtra(x extra) {
+	if x == (extra{}) {
+		if s.more {
+			delete(s.row.extras, s.pos)
+		}
+		s.more = false
+		return
+	}
+	if s.row.extras == nil {
+		s.row.extras = map[uint8]extra{}
+	}
+	s.more = true
+	s.row.extras[s.pos] = x
+}
+
+func (s *series) setStill(r *report) {
+	x := s.extra()
+	x.still = r
+	s.setExtra(x)
+}
+
+func (s *series) setLess(l *less) {
+	x := s.extra()
+	x.less = l
+	s.setExtra(x)
+}
 
 // seat gives the seat of a series.
 func (s *series) seat() *seat { return &s.row.seats[s.pos] }
@@ -90,7 +133,8 @@ func (e *Engine) lock(id telemetry.SeriesID) *series {
 }
 
 // enter gives the series of a description with its row locked, making it when
-// it is new; nil when there are too many.
+// it is new; nil when there are too many, or when there is room for no more
+// than a counter, which it then has.
 func (e *Engine) enter(meta *telemetry.Series) *series {
 	for {
 		if s := e.lock(meta.ID); s != nil {
@@ -99,6 +143,13 @@ func (e *Engine) enter(meta *telemetry.Series) *series {
 		if e.count.Add(1) > int64(e.cfg.MaxSeries) {
 			e.count.Add(-1)
 			e.notWatched.Add(1)
+			e.unseen.note(meta.ID)
+			return nil
+		}
+		if short := e.crowded(); short != shortNone {
+			if !e.enroll(counter{meta: meta, why: short}) {
+				e.count.Add(-1)
+			}
 			return nil
 		}
 		s := &series{meta: meta}
@@ -109,6 +160,9 @@ func (e *Engine) enter(meta *telemetry.Series) *series {
 		}
 		e.count.Add(-1) // another goroutine made it first
 		e.demote(&s.det)
+		if _, counted := e.counterOf(meta.ID); counted {
+			return nil
+		}
 	}
 }
 
@@ -120,6 +174,9 @@ func (e *Engine) sit(s *series) bool {
 	sh := e.shard(s.meta.ID)
 	sh.mu.Lock()
 	known := sh.m.get(s.meta.ID) != nil
+	if _, counted := sh.counters[s.meta.ID]; counted {
+		known = true
+	}
 	if !known {
 		sh.m.put(s.meta.ID, s)
 	}
@@ -144,6 +201,7 @@ func (e *Engine) leave(s *series) {
 	*s.seat() = seat{}
 	e.count.Add(-1)
 	e.demote(&s.det)
+	s.setExtra(extra{})
 	e.vacate(s)
 }
 
@@ -260,5 +318,5 @@ func (e *Engine) bound(s *series, c *seat) {
 
 // busy reports that something is open, so that every point matters at once.
 func (s *series) busy() bool {
-	return s.det.level.kind != epNone || s.det.form.kind != epNone || s.silent != nil || s.level != nil || s.form != nil
+	return s.det.level.kind != epNone || s.det.form.kind != epNone || s.silent != nil || s.extra().still != nil || s.level != nil || s.form != nil
 }

@@ -36,6 +36,8 @@ type shape struct {
 	rate   [4][8]uint16 // how often a stream's n-gram of each order is unseen, in 1/65535
 	ext    stats.UnitMedian
 	filter [filterBits / 32]uint32
+
+	flat flat // another member that begins after the warm-up, and has room here
 }
 
 const (

@@ -11,12 +11,13 @@ import (
 	"github.com/norn-aiops/norn/internal/telemetry"
 )
 
-// The snapshot is: magic with a version byte; one frame a series (length,
-// walked state, CRC-32C), all little-endian; a frame of length 0; the number
+// The snapshot is: magic with a version byte; one frame a series (length, a
+// byte that is 1 in the counter tier, walked state, CRC-32C), all
+// little-endian; a frame of length 0; the number
 // of series, the time at which the feed came back, and their CRC.
 const (
 	snapshotMagic   = "NORNDET"
-	snapshotVersion = 4
+	snapshotVersion = 5
 	maxFrame        = 1 << 20
 )
 
@@ -45,6 +46,14 @@ func (e *Engine) Snapshot(w io.Writer) error {
 		}
 		count += n
 	}
+	frames, n, err := e.encodeCounters()
+	if err == nil {
+		_, err = out.Write(frames)
+	}
+	if err != nil {
+		return fmt.Errorf("write detector snapshot: %w", err)
+	}
+	count += n
 	e.tickMu.Lock()
 	back := e.feedBack
 	e.tickMu.Unlock()
@@ -66,36 +75,57 @@ func (e *Engine) encode(r *row) (frames []byte, n uint64, err error) {
 	c := codec{}
 	r.each(func(s *series) bool {
 		e.settleNow(s)
-		start := len(c.buf)
-		c.buf = append(c.buf, 0, 0, 0, 0)
-		s.walk(&c)
-		body := c.buf[start+4:]
-		binary.LittleEndian.PutUint32(c.buf[start:], uint32(len(body)))
-		c.buf = binary.LittleEndian.AppendUint32(c.buf, checksum(body))
+		x := s.extra()
+		c.frame(0, func(c *codec) {
+			s.walk(c)
+			x.walk(c)
+		})
 		n++
 		return c.err == nil
 	})
 	return c.buf, n, c.err
 }
 
+// encodeCounters gives the frames of the counter tier.
+func (e *Engine) encodeCounters() (frames []byte, n uint64, err error) {
+	c := codec{}
+	e.eachCounter(func(_ uint32, x *counter) bool {
+		c.frame(1, x.walk)
+		n++
+		return c.err == nil
+	})
+	return c.buf, n, c.err
+}
+
+// frame writes a frame of a kind.
+func (c *codec) frame(kind byte, walk func(*codec)) {
+	start := len(c.buf)
+	c.buf = append(c.buf, 0, 0, 0, 0, kind)
+	walk(c)
+	body := c.buf[start+4:]
+	binary.LittleEndian.PutUint32(c.buf[start:], uint32(len(body)))
+	c.buf = binary.LittleEndian.AppendUint32(c.buf, checksum(body))
+}
+
 // Restore replaces all series by those of a snapshot. On an error the engine
 // is unchanged. Series beyond MaxSeries are left out and counted as not
 // watched. It must not run at the same time as Observe.
 func (e *Engine) Restore(r io.Reader) error {
-	all, back, err := e.readSnapshot(bufio.NewReaderSize(r, 1<<16))
+	all, counted, back, err := e.readSnapshot(bufio.NewReaderSize(r, 1<<16))
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrSnapshot, err)
 	}
 	for i := range e.shards {
 		sh := &e.shards[i]
 		sh.mu.Lock()
-		sh.m = table{}
+		sh.m, sh.counters = table{}, nil
 		sh.mu.Unlock()
 	}
 	e.seatMu.Lock()
 	e.rows.Store(nil)
 	e.taken, e.vacant = 0, nil
 	e.seatMu.Unlock()
+	e.counters.clear()
 	kept := 0
 	e.full.Store(0)
 	e.seasons.Store(0)
@@ -104,13 +134,25 @@ func (e *Engine) Restore(r io.Reader) error {
 			e.notWatched.Add(uint64(len(all) - kept))
 			break
 		}
-		e.keepTier(&s.det)
+		if s.extra.less == nil {
+			e.keepTier(&s.det)
+		}
 		e.keepSeason(&s.det.base)
-		if e.sit(s) {
-			e.bound(s, s.seat())
+		if e.sit(s.series) {
+			s.setExtra(s.extra)
+			e.bound(s.series, s.seat())
 			s.row.mu.Unlock()
 		}
 		kept++
+	}
+	for i := range counted {
+		if kept == e.cfg.MaxSeries {
+			break
+		}
+		if e.enroll(counted[i]) {
+			kept++
+			e.ladder.tight.Store(uint32(max(counted[i].why, shortMemory)))
+		}
 	}
 	e.count.Store(int64(kept))
 	e.tickMu.Lock()
@@ -119,41 +161,70 @@ func (e *Engine) Restore(r io.Reader) error {
 	return nil
 }
 
-func (e *Engine) readSnapshot(r io.Reader) (all []*series, back int64, err error) {
+func (e *Engine) readSnapshot(r io.Reader) (all []restored, counted []counter, back int64, err error) {
 	head := make([]byte, len(snapshotMagic)+1)
 	if _, err := io.ReadFull(r, head); err != nil {
-		return nil, 0, errShort
+		return nil, nil, 0, errShort
 	}
 	if string(head) != snapshotMagic+string(rune(snapshotVersion)) {
-		return nil, 0, fmt.Errorf("it begins with %q", head)
+		return nil, nil, 0, fmt.Errorf("it begins with %q", head)
 	}
 	seen := map[telemetry.SeriesID]bool{}
 	for {
 		body, end, err := readFrame(r)
 		if err != nil {
-			return nil, 0, fmt.Errorf("series %d: %w", len(all), err)
+			return nil, nil, 0, fmt.Errorf("series %d: %w", len(all), err)
 		}
 		c := codec{buf: body, read: true}
 		if end {
 			var count uint64
 			c.u64(&count)
 			c.i64(&back)
-			c.check(count == uint64(len(all)))
-			return all, back, c.err
+			c.check(count == uint64(len(all)+len(counted)))
+			return all, counted, back, c.err
 		}
-		s := &series{}
-		s.walk(&c)
-		c.check(len(c.buf) == 0)
-		if c.err == nil && seen[s.meta.ID] {
+		s, x := readSeries(&c)
+		var meta *telemetry.Series
+		switch {
+		case c.err != nil:
+		case s.series != nil:
+			meta, all = s.meta, append(all, s)
+			s.det.opt = &e.options[classOf(meta)]
+		default:
+			meta, counted = x.meta, append(counted, *x)
+		}
+		if c.err == nil && seen[meta.ID] {
 			c.err = errors.New("it comes twice")
 		}
 		if c.err != nil {
-			return nil, 0, fmt.Errorf("series %d: %w", len(all), c.err)
+			return nil, nil, 0, fmt.Errorf("series %d: %w", len(all)+len(counted), c.err)
 		}
-		s.det.opt = &e.options[classOf(s.meta)]
-		seen[s.meta.ID] = true
-		all = append(all, s)
+		seen[meta.ID] = true
 	}
+}
+
+// restored is a series that has no row yet.
+type restored struct {
+	*series
+	extra extra
+}
+
+// readSeries reads the body of a frame: a series with a detector, or one of
+// the counter tier.
+func readSeries(c *codec) (s restored, x *counter) {
+	var kind uint8
+	c.u8(&kind)
+	c.check(kind <= 1)
+	if kind == 0 {
+		s.series = &series{}
+		s.walk(c)
+		s.extra.walk(c)
+	} else {
+		x = &counter{}
+		x.walk(c)
+	}
+	c.check(len(c.buf) == 0)
+	return s, x
 }
 
 // readFrame reads one frame and checks its sum. The last one, of length 0,

@@ -32,10 +32,12 @@ func (e *Engine) Tick(now int64) []ops.Anomaly {
 	defer e.tickMu.Unlock()
 	e.judgeFeed(now)
 	out := e.takeLater()
+	var flat []standing
 	for _, r := range e.allRows() {
-		out = e.tickRow(r, now, out)
+		out = e.tickRow(r, now, out, &flat)
 	}
-	return out
+	out = e.tickFlats(flat, now, out)
+	return e.tickCounters(now, out)
 }
 
 // judgeFeed decides whether the feed as a whole has stopped.
@@ -45,6 +47,15 @@ func (e *Engine) judgeFeed(now int64) {
 		if p, t := &s.det.pace, s.seat().t; p.judged() && s.silent == nil && !s.gone && now-t < e.cfg.Forget {
 			c.watched++
 			if float64(now-t) > 1000*max(overdue*float64(p.every), 1.5*float64(p.longest)) {
+				c.overdue++
+			}
+		}
+		return true
+	})
+	e.eachCounter(func(_ uint32, x *counter) bool {
+		if p := &x.pace; p.judged() && x.silent == nil && !x.gone && now-x.t < e.cfg.Forget {
+			c.watched++
+			if float64(now-x.t) > 1000*max(overdue*float64(p.every), 1.5*float64(p.longest)) {
 				c.overdue++
 			}
 		}
@@ -61,7 +72,7 @@ func (e *Engine) judgeFeed(now int64) {
 	}
 }
 
-func (e *Engine) tickRow(r *row, now int64, out []ops.Anomaly) []ops.Anomaly {
+func (e *Engine) tickRow(r *row, now int64, out []ops.Anomaly, still *[]standing) []ops.Anomaly {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, s := range r.of {
@@ -77,7 +88,10 @@ func (e *Engine) tickRow(r *row, now int64, out []ops.Anomaly) []ops.Anomaly {
 		}
 		open := s.busy()
 		out = e.stale(s, now, out)
-		out = e.silence(s, now, out)
+		if s.det.stands() || s.extra().still != nil {
+			*still = append(*still, standing{s, s.det.idle()})
+		}
+		out = e.silence(quiet{s.meta, &s.det.pace, s.det.t, &s.silent, &s.gone}, now, out)
 		if now-s.det.t > e.cfg.Forget {
 			if s.silent != nil {
 				s.silent.a.Ended = now
@@ -109,51 +123,60 @@ func (e *Engine) stale(s *series, now int64, out []ops.Anomaly) []ops.Anomaly {
 	return out
 }
 
+// quiet is what silence is judged by.
+type quiet struct {
+	meta *telemetry.Series
+	pace *pace
+	t    int64 // Unix ms of the last point
+	open **report
+	gone *bool
+}
+
 // silence opens, tells again, or leaves alone a series' silence.
-func (e *Engine) silence(s *series, now int64, out []ops.Anomaly) []ops.Anomaly {
-	if s.silent != nil {
-		s.silent.a.LastSeen = now
-		s.silent.a.Observed = float64(now-s.det.t) / 1000
-		s.silent.a.Severity = silenceSeverity(s, now)
-		if now-s.det.t < goneAfter {
-			return e.tellTick(s.silent, now, out)
+func (e *Engine) silence(q quiet, now int64, out []ops.Anomaly) []ops.Anomaly {
+	if r := *q.open; r != nil {
+		r.a.LastSeen = now
+		r.a.Observed = float64(now-q.t) / 1000
+		r.a.Severity = q.severity(now)
+		if now-q.t < goneAfter {
+			return e.tellTick(r, now, out)
 		}
-		s.silent.a.Ended = now
-		out = e.tellTick(s.silent, now, out)
-		s.silent, s.gone = nil, true
+		r.a.Ended = now
+		out = e.tellTick(r, now, out)
+		*q.open, *q.gone = nil, true
 		return out
 	}
-	limit := s.det.pace.limit()
-	since := max(s.det.t, e.feedBack)
-	if s.gone || e.feedStopped.Load() || !s.det.pace.judged() || float64(now-since) <= 1000*limit {
+	limit := q.pace.limit()
+	since := max(q.t, e.feedBack)
+	if *q.gone || e.feedStopped.Load() || !q.pace.judged() || float64(now-since) <= 1000*limit {
 		return out
 	}
 	// the first missing point is the onset
-	onset := s.det.t + int64(1000*float64(s.det.pace.every))
-	r := &report{a: newAnomaly(s.meta, onset, epNone)}
+	onset := q.t + int64(1000*float64(q.pace.every))
+	r := &report{a: newAnomaly(q.meta, onset, epNone)}
 	a := &r.a
 	a.Kind, a.Member, a.Direction = ops.AnomalySilence, "silence", telemetry.DownBad
 	a.Unit, a.LastSeen = "s", now
-	a.Observed, a.Expected, a.High = float64(now-s.det.t)/1000, float64(s.det.pace.every), limit
+	a.Observed, a.Expected, a.High = float64(now-q.t)/1000, float64(q.pace.every), limit
 	a.Score = a.Observed / limit
 	a.P = min(1, e.cfg.Sensitivity/168)
-	a.Severity = silenceSeverity(s, now)
+	a.Severity = q.severity(now)
 	if e.quiet.Load() > now {
 		return out
 	}
-	s.silent = r
+	*q.open = r
 	return e.tellTick(r, now, out)
 }
 
-// silenceSeverity grows from .4 to .7 with the length of the silence; a series
-// of one instance counts less than one of a whole service.
-func silenceSeverity(s *series, now int64) float64 {
-	over := float64(now-s.det.t) / (1000 * max(s.det.pace.limit(), 1))
+// severity grows from .4 to .7 with the length of the silence; a series of one
+// instance counts less than one of a whole service.
+func (q *quiet) severity(now int64) float64 {
+	over := float64(now-q.t) / (1000 * max(q.pace.limit(), 1))
 	v := .4 + .3*(1-math.Exp(-max(0, over-1)/3))
-	if !s.meta.Instance.IsZero() {
+	if !q.meta.Instance.IsZero() {
 		v *= .8
 	}
-	return min(1, v*s.meta.Policy.Factor("silence"))
+	return min(1, v*q.meta.Policy.Factor("silence"))
 }
 
 // tellTick sends an anomaly by the rules of tell.

@@ -6,6 +6,7 @@ import (
 	"github.com/prometheus/prometheus/model/labels"
 
 	"github.com/norn-aiops/norn/internal/detect/choice"
+	"github.com/norn-aiops/norn/internal/detect/ladder"
 	"github.com/norn-aiops/norn/internal/telemetry"
 )
 
@@ -18,6 +19,7 @@ func (s *series) walk(c *codec) {
 	}
 	walkMeta(s.meta, c)
 	c.flag(&s.gone)
+	c.u8(&s.looks)
 	s.det.walk(c)
 	for _, r := range []**report{&s.level, &s.form, &s.silent} {
 		walkReport(r, c)
@@ -126,7 +128,7 @@ func (d *Detector) walk(c *codec) {
 	d.run.walk(c)
 	d.level.walk(c)
 	d.form.walk(c)
-	d.walkChoice(c)
+	walkPick(&d.pick, c)
 	d.base.walkSeason(c)
 }
 
@@ -168,7 +170,14 @@ func (a *alarm) walk(c *codec) {
 	c.check(a.past >= 0)
 }
 
+// walk writes or reads what few series have.
+func (x *extra) walk(c *codec) {
+	walkLess(&x.less, c)
+	walkReport(&x.still, c)
+}
+
 func (s *shape) walk(c *codec) {
+	s.flat.walk(c)
 	for i := range s.filter {
 		c.u32(&s.filter[i])
 	}
@@ -222,6 +231,7 @@ func (r *run) walk(c *codec) {
 	c.i8(&r.dir)
 	c.i8(&r.slowDir)
 	c.u8(&r.miss)
+	c.u16(&r.still)
 }
 
 func (e *episode) walk(c *codec) {
@@ -236,4 +246,64 @@ func (e *episode) walk(c *codec) {
 	c.i64(&e.seen)
 	c.f32(&e.size, &e.score)
 	c.check(e.kind <= epDown && e.ended <= endStale && e.member < memCount && e.voice <= choice.Members)
+}
+
+// walkLess writes or reads what a series gave up.
+func walkLess(to **less, c *codec) {
+	have := *to != nil
+	c.flag(&have)
+	if c.err != nil || !have {
+		return
+	}
+	if *to == nil {
+		*to = &less{}
+	}
+	l := *to
+	c.u8((*uint8)(&l.from))
+	c.u8((*uint8)(&l.why))
+	c.flag(&l.dropped)
+	c.i64(&l.since)
+	c.check(l.from <= ladder.Full && l.why < shortages)
+	walkPick(&l.pick, c)
+	walkTracker(&l.season, c)
+}
+
+func (x *counter) walk(c *codec) {
+	if c.read {
+		x.meta = &telemetry.Series{}
+	}
+	walkMeta(x.meta, c)
+	walkReport(&x.silent, c)
+	c.i64(&x.t)
+	c.i64(&x.since)
+	for _, v := range []*float64{&x.last, &x.low, &x.high, &x.mean} {
+		c.f64(v)
+	}
+	c.u32(&x.n)
+	x.pace.walk(c)
+	c.u8((*uint8)(&x.why))
+	c.u8(&x.looks)
+	c.flag(&x.gone)
+	c.check(x.why < shortages)
+	parked := x.parked != nil
+	c.flag(&parked)
+	if c.err != nil || !parked {
+		return
+	}
+	if c.read {
+		x.parked = &series{}
+	}
+	x.parked.walk(c)
+	walkLess(&x.less, c)
+}
+
+func (f *flat) walk(c *codec) {
+	c.i64(&f.since)
+	c.f32(&f.share, &f.longest, &f.zeros)
+	c.u16(&f.again)
+	c.u32(&f.from)
+	c.u16(&f.zero)
+	c.u8(&f.long)
+	c.flag(&f.told)
+	c.check(f.share >= 0 && f.longest >= 0)
 }

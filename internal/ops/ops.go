@@ -20,6 +20,7 @@ const (
 	AnomalyLevel       AnomalyKind = "level_shift"
 	AnomalyShape       AnomalyKind = "shape" // novelty of the sequence
 	AnomalySilence     AnomalyKind = "silence"
+	AnomalyFlat        AnomalyKind = "flat_line" // a series that always moved repeats one value
 	AnomalyNewTemplate AnomalyKind = "new_template"
 	AnomalyLogRate     AnomalyKind = "log_rate"
 	AnomalySequence    AnomalyKind = "sequence" // the order of log lines within requests
