@@ -18,7 +18,7 @@ LINTER_VERSION := v2.15.0
 
 UI_SOURCES := $(shell find web/src web/public web/index.html web/package.json web/package-lock.json web/tsconfig.json web/vite.config.ts -type f 2>/dev/null)
 
-.PHONY: help build demo test unit race lint fuzz bench e2e ui plugins plugins-check fmt clean install-check
+.PHONY: help build demo test unit race lint fuzz bench long e2e ui plugins plugins-check fmt clean install-check
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -78,6 +78,9 @@ fuzz: ## every fuzz target for FUZZTIME (20s) each
 
 bench: ## the Go benchmarks (the product's own: bin/norn bench --help)
 	go test -run '^$$' -bench . -benchmem $(PKGS)
+
+long: ## state over ten million points for every member: some minutes
+	NORN_LONG=1 go test -timeout 60m -run 'Bounded|DoesNotGrow' ./internal/detect/...
 
 lint: $(TOOLS)/golangci-lint-$(LINTER_VERSION) ## golangci-lint, or go vet where it cannot be had
 	@if [ -x $(TOOLS)/golangci-lint-$(LINTER_VERSION) ]; then \

@@ -57,8 +57,9 @@ func layers() map[string]entry {
 		"internal/store":     in(kernels, "internal/graph"), // contracts only
 
 		"internal/cause":            in(stages),
-		"internal/detect":           in(stages, "internal/detect/choice", "internal/detect/season"),
+		"internal/detect":           in(stages, "internal/detect/choice", "internal/detect/ladder", "internal/detect/season"),
 		"internal/detect/choice":    in(stages),
+		"internal/detect/ladder":    in(stages),
 		"internal/detect/joint":     in(stages),
 		"internal/detect/driver":    in(stages),
 		"internal/detect/season":    in(stages),

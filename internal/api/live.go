@@ -87,13 +87,14 @@ type SeriesInfo struct {
 	LastTime  int64   // 0 when no point came yet
 	Last      float64 // may be NaN
 	AnomalyID string  // "" while normal
-	Tier      string  // full, cheap, counter
+	Tier      string  // full, basic, counter
+	Less      string  // why it is watched less than it could be, "" when it is not
 }
 
 // Explanation says in words and numbers how a series is judged.
 type Explanation struct {
 	Sentence   string   `json:"sentence" doc:"One or two sentences of plain language."`
-	Phase      string   `json:"phase" enum:"learning,watching,silent,not_watched" doc:"Whether detection judges the series already."`
+	Phase      string   `json:"phase" enum:"learning,watching,silent,counted,not_watched" doc:"Whether detection judges the series already."`
 	Points     int64    `json:"points" doc:"Points seen so far."`
 	IntervalMS int64    `json:"interval_ms" doc:"Usual distance of points; 0 when unknown."`
 	LastTime   int64    `json:"last_time_unix_ms"`
@@ -139,11 +140,22 @@ type Template struct {
 	LastSeen  int64
 }
 
+// Tiers counts series by how they are judged.
+type Tiers struct {
+	Full       int    `json:"full" doc:"With detectors weighed by the series' profile, or with what it repeats."`
+	Basic      int    `json:"basic" doc:"Baseline, level, drift, spike, shape, flat line, silence."`
+	Counter    int    `json:"counter" doc:"Counted only: last value, extremes, silence."`
+	Reduced    int    `json:"reduced" doc:"Of basic and counter: would be judged better if there were room."`
+	NotWatched int    `json:"not_watched" doc:"About how many series beyond detection.max_series sent lately."`
+	Short      string `json:"short" doc:"What is short; empty when nothing is reduced."`
+}
+
 // Stats are the counters of the pipeline.
 type Stats struct {
 	Started         int64             // Unix ms, of this process
 	SeriesWatched   int               // judged now
 	SeriesLearning  int               // too young to be judged
+	Tiers           Tiers             // how the series are judged
 	SeriesUnwatched map[string]int    // not judged, by reason: "limit", "not_numeric"...
 	Entities        int               // seen lately
 	Points          uint64            // samples since start

@@ -28,7 +28,8 @@ type Series struct {
 	Direction telemetry.Direction `json:"direction" doc:"1: up is bad, -1: down is bad, 0: both."`
 	Unit      string              `json:"unit"`
 	Derived   bool                `json:"derived"`
-	Tier      string              `json:"tier"`
+	Tier      string              `json:"tier" enum:"full,basic,counter"`
+	Less      string              `json:"less,omitempty" doc:"Why it is watched less than it could be."`
 	LastTime  int64               `json:"last_time_unix_ms"`
 	Last      *float64            `json:"last"`
 	AnomalyID string              `json:"anomaly_id,omitempty"`
@@ -38,7 +39,7 @@ func toSeries(in SeriesInfo) Series {
 	m := in.Meta
 	return Series{
 		ID: strconv.FormatUint(uint64(m.ID), 10), Name: m.Name, Expr: m.Expr, Labels: m.Labels.Map(), Entity: m.Entity, Peer: m.Peer,
-		Instance: m.Instance, Signal: m.Signal, Direction: m.Direction, Unit: m.Unit, Derived: m.Derived, Tier: in.Tier,
+		Instance: m.Instance, Signal: m.Signal, Direction: m.Direction, Unit: m.Unit, Derived: m.Derived, Tier: in.Tier, Less: in.Less,
 		LastTime: in.LastTime, Last: finite(in.Last), AnomalyID: in.AnomalyID,
 	}
 }

@@ -18,6 +18,7 @@ type Status struct {
 	SeriesWatched   int     `json:"series_watched"`
 	SeriesLearning  int     `json:"series_learning" doc:"Too young to be judged."`
 	SeriesUnwatched int     `json:"series_unwatched"`
+	Tiers           Tiers   `json:"tiers"`
 	Unwatched       []Count `json:"unwatched_reasons" nullable:"false"`
 	Entities        int     `json:"entities"`
 	Points          uint64  `json:"points" doc:"Samples since start."`
@@ -66,7 +67,7 @@ func (s *Server) getStatus(ctx context.Context, _ *struct{}) (*body[Status], err
 	st := s.live.Stats()
 	out := Status{
 		Version: s.version, Now: ms, Started: st.Started, UptimeMS: max(0, ms-st.Started),
-		SeriesWatched: st.SeriesWatched, SeriesLearning: st.SeriesLearning, Unwatched: sortedCounts(st.SeriesUnwatched),
+		SeriesWatched: st.SeriesWatched, SeriesLearning: st.SeriesLearning, Tiers: st.Tiers, Unwatched: sortedCounts(st.SeriesUnwatched),
 		Entities: st.Entities, Points: st.Points, Logs: st.Logs, Spans: st.Spans, ForeignAlerts: st.Alerts,
 		Rejects: sortedCounts(st.Rejects), SecretsMasked: st.SecretsMasked, EventsDropped: st.EventsDropped,
 		Skews: nonNil(st.Skews), DetectionLagMS: st.LagMS, Feed: feedState(st.LastReceived, ms),

@@ -17,15 +17,18 @@ func (l *live) Stats() api.Stats {
 	det := l.pipe.Engine().Stats()
 	own := l.own()
 	out := api.Stats{
-		Started: l.started.UnixMilli(), SeriesWatched: det.Watched, SeriesUnwatched: map[string]int{}, Rejects: map[string]uint64{},
+		Started: l.started.UnixMilli(), SeriesWatched: det.Watched, Tiers: api.Tiers(det.Tiers), SeriesUnwatched: map[string]int{}, Rejects: map[string]uint64{},
 		Points:   own.sum("norn_pipeline_samples_total"),
 		Logs:     own.sum("norn_pipeline_items_total", "signal", "logs", "outcome", "accepted"),
 		Spans:    own.sum("norn_pipeline_items_total", "signal", "spans", "outcome", "accepted"),
 		Alerts:   own.sum("norn_pipeline_items_total", "signal", "alerts", "outcome", "accepted"),
 		Entities: len(l.entities()), LastReceived: l.pipe.LastReceived(),
 	}
-	if det.NotWatched > 0 {
-		out.SeriesUnwatched["detect.max_series reached"] = int(det.NotWatched)
+	if n := det.Tiers.NotWatched; n > 0 {
+		out.SeriesUnwatched["detection.max_series reached"] = n
+	}
+	if n := det.Tiers.Counter; n > 0 {
+		out.SeriesUnwatched["only counted: "+det.Tiers.Short] = n
 	}
 	own.refusals(out.Rejects)
 	for _, n := range l.pipe.Normalizer().Masked() {

@@ -61,7 +61,7 @@ func (l *live) Series(m api.SeriesMatch) ([]api.SeriesInfo, int) {
 	active := l.activeBySeries()
 	out := make([]api.SeriesInfo, 0, min(len(found), m.Limit))
 	for _, f := range found[:min(len(found), m.Limit)] {
-		out = append(out, api.SeriesInfo{Meta: f.Series, LastTime: f.T, Last: f.V, AnomalyID: active[f.Series.ID], Tier: "full"})
+		out = append(out, api.SeriesInfo{Meta: f.Series, LastTime: f.T, Last: f.V, AnomalyID: active[f.Series.ID], Tier: f.Tier.String(), Less: f.Less})
 	}
 	return out, len(found)
 }
@@ -118,8 +118,11 @@ func (l *live) Explain(id telemetry.SeriesID) (api.Explanation, bool) {
 			out.Rules = s.Policy.Rules
 		}
 	}
-	if x.Baseline == "learning" {
+	switch x.Baseline {
+	case "learning":
 		out.Phase = "learning"
+	case "counted":
+		out.Phase = "counted"
 	}
 	for _, a := range l.pipe.Engine().Active() {
 		if a.SeriesID == id {
@@ -138,6 +141,9 @@ func (l *live) Explain(id telemetry.SeriesID) (api.Explanation, bool) {
 }
 
 func members(x *detect.Explanation) []api.Member {
+	if x.Baseline == "counted" {
+		return []api.Member{{Name: "silence", P: 1, Text: "the only thing that is judged"}}
+	}
 	out := []api.Member{{Name: "level", Score: x.Z, P: 1, Text: fmt.Sprintf("a lasting shift speaks beyond %.1f scales", x.LevelLimit)}}
 	if c := x.Choice; c.Text != "" {
 		for _, m := range []struct {
@@ -156,11 +162,21 @@ func members(x *detect.Explanation) []api.Member {
 }
 
 func facts(x *detect.Explanation) []api.Fact {
-	out := []api.Fact{
-		{Name: "baseline", Text: x.Baseline},
+	p := &x.Profile
+	out := []api.Fact{{Name: "tier", Text: x.Tier}}
+	if x.Less != "" {
+		out = append(out, api.Fact{Name: "watched less", Text: x.Less})
+	}
+	out = append(out, api.Fact{Name: "baseline", Text: x.Baseline}, api.Fact{Name: "members", Text: p.Members})
+	if x.Baseline == "counted" {
+		return out
+	}
+	out = append(out, []api.Fact{
+		{Name: "kind", Text: p.Text},
+		{Name: "repeats", Text: fmt.Sprintf("%.0f %% of values equal the last, %.0f %% are 0; never more than %.0f alike in a row of late", 100*p.Repeats, 100*p.Zeros, p.Longest+1)},
 		{Name: "daily gain", Text: dailyGain(x.DailyGain)},
 		{Name: "history", Text: fmt.Sprintf("calibrated on %.0f hours", x.HistoryHours)},
-	}
+	}...)
 	if x.Choice.Text != "" {
 		out = append(out, api.Fact{Name: "choice", Text: x.Choice.Text})
 	}

@@ -37,7 +37,7 @@ func stageConfig(c config.Config) pipeline.Config {
 		Normalize: logs,
 		Topology:  topology.Config{Window: window, Lag: time.Duration(c.Topology.Lag)},
 		Logmine:   logmine.Config{Window: window},
-		Detect: detect.Config{MaxSeries: c.Detect.MaxSeries, Full: fullSeries(c.Detect.FullSeries), Sensitivity: c.Detect.Sensitivity, Hold: detectHold.Milliseconds(),
+		Detect: detect.Config{MaxSeries: c.Detect.MaxSeries, Full: fullSeries(c.Detect.FullSeries), Memory: c.Detect.Memory, CPU: c.Detect.CPU, Sensitivity: c.Detect.Sensitivity, Hold: detectHold.Milliseconds(),
 			Seasons: c.Detect.Seasons.MaxSeries, Calendar: calendar(c.Detect.Seasons)},
 		Incident:    incident.Config{Quiet: time.Duration(c.Incident.QuietPeriod).Milliseconds(), MaxGroups: c.Incident.MaxOpen, Budget: alertBudget(c.Alerts.Budget)},
 		Rules:       c.Detect.Config,

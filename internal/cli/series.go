@@ -39,9 +39,9 @@ func listSeries(a *asker) *cobra.Command {
 				return err
 			}
 			return a.print(cmd.OutOrStdout(), got, func(w io.Writer) {
-				fmt.Fprintln(w, "ID\tENTITY\tSIGNAL\tLAST\tNAME")
+				fmt.Fprintln(w, "ID\tENTITY\tSIGNAL\tTIER\tLAST\tNAME")
 				for _, s := range got.Series {
-					fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", s.ID, s.Entity, s.Signal, value(s.Last), s.Name)
+					fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", s.ID, s.Entity, s.Signal, s.Tier, value(s.Last), s.Name)
 				}
 			})
 		},
@@ -125,6 +125,14 @@ func statusTable(w io.Writer, s *api.Status) {
 	fmt.Fprintf(w, "feed\t%s, last received %s\n", s.Feed.State, clock(s.Feed.LastReceived))
 	fmt.Fprintf(w, "watched\t%d series of %d entities; %d still learning, %d not watched\n",
 		s.SeriesWatched, s.Entities, s.SeriesLearning, s.SeriesUnwatched)
+	t := &s.Tiers
+	fmt.Fprintf(w, "tiers\t%d full, %d basic, %d only counted\n", t.Full, t.Basic, t.Counter)
+	if t.Reduced > 0 {
+		fmt.Fprintf(w, "not fully watched\t%d series, because %s\n", t.Reduced, t.Short)
+	}
+	if t.NotWatched > 0 {
+		fmt.Fprintf(w, "not watched\tabout %d series beyond detection.max_series\n", t.NotWatched)
+	}
 	fmt.Fprintf(w, "received\t%d samples, %d log records, %d spans, %d alerts of other tools\n", s.Points, s.Logs, s.Spans, s.ForeignAlerts)
 	fmt.Fprintf(w, "refused\t%d items, %d secrets masked\n", s.Rejected, s.SecretsMasked)
 	for _, r := range s.Rejects {

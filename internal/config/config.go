@@ -187,6 +187,8 @@ type Topology struct {
 type Detect struct {
 	MaxSeries    int     `yaml:"max_series"`
 	FullSeries   int     `yaml:"full_series"`
+	Memory       int64   `yaml:"memory_bytes"`
+	CPU          float64 `yaml:"cpu_cores"`
 	Sensitivity  float64 `yaml:"false_alarms_per_series_week"`
 	Seasons      Seasons `yaml:"seasons"`
 	rules.Config `yaml:",inline"`
@@ -265,7 +267,7 @@ func Default() Config {
 			Mask: Mask{Enabled: true, Patterns: map[string]string{}}, MaxLogAge: d(7 * day), MaxFuture: d(10 * time.Minute),
 		},
 		Topology: Topology{Window: d(10 * time.Second), Lag: d(5 * time.Second), Expiry: d(time.Hour)},
-		Detect: Detect{MaxSeries: 1_000_000, FullSeries: 10_000, Sensitivity: 0.05, Seasons: Seasons{MaxSeries: 20_000, Timezone: "Local"},
+		Detect: Detect{MaxSeries: 1_000_000, FullSeries: 10_000, Memory: 2 << 30, CPU: 1, Sensitivity: 0.05, Seasons: Seasons{MaxSeries: 20_000, Timezone: "Local"},
 			Config: rules.Config{Rules: []rules.Rule{}, Mutes: []rules.Mute{}, CustomMetrics: []rules.CustomMetric{}}, Plugins: []Plugin{}},
 		Incident: Incident{QuietPeriod: d(2 * time.Minute), MaxOpen: 200},
 		Alerts:   Alerts{Budget: Budget{FalsePagesPerWeek: 3, Per: "fleet"}},

@@ -135,6 +135,12 @@ func (c *Config) checkStages(bad report) {
 	if c.Detect.MaxSeries <= 0 {
 		bad("detection.max_series", "must be above 0")
 	}
+	if c.Detect.Memory < 0 {
+		bad("detection.memory_bytes", "must not be below 0")
+	}
+	if !(c.Detect.CPU >= 0 && c.Detect.CPU <= 1024) {
+		bad("detection.cpu_cores", "must be from 0 to 1024")
+	}
 	if c.Detect.FullSeries < 0 {
 		bad("detection.full_series", "must not be below 0")
 	}

@@ -34,7 +34,7 @@ const rankEvery = 600_000
 // Nanoseconds of a point in each tier, in proportion: what norn bench detect
 // measures. The true price follows from Load.CPU.
 const (
-	nanosCounter = 40
+	nanosCounter = 22
 	nanosBasic   = 160
 	nanosFull    = 330
 )

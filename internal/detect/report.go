@@ -2,6 +2,7 @@ package detect
 
 import (
 	"encoding/hex"
+	"fmt"
 	"math"
 
 	"github.com/norn-aiops/norn/internal/ops"
@@ -142,6 +143,11 @@ func (e *Engine) fill(r *report, s *series, ep *episode, p telemetry.Point, sc *
 		a.Ended = p.T
 	}
 	a.Kind, a.Member = kindOf(ep)
+	if ep.ended == endAdopted {
+		unit := s.meta.Unit
+		a.Text = fmt.Sprintf("moved from %s to %s and stayed there for %s: the new normal", number(a.Expected, unit),
+			number(float64(s.det.base.fast)+s.det.base.offset, unit), seconds(float64(p.T-ep.onset)/1000))
+	}
 	a.Score = float64(ep.score)
 	a.Severity = max(a.Severity, sev)
 	a.P = s.det.cal[ep.member].p(ep.score, memberBases()[ep.member], s.det.opt.PerWeek, s.det.clock.hours)

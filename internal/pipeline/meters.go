@@ -17,6 +17,9 @@ type meters struct {
 	muted                    *prometheus.CounterVec
 	customErrors             *prometheus.CounterVec
 	pluginsOff               *prometheus.GaugeVec
+	tiers                    *prometheus.GaugeVec
+	reduced                  prometheus.Gauge
+	detectCPU, detectBytes   prometheus.Gauge
 }
 
 func newMeters(reg prometheus.Registerer) *meters {
@@ -40,6 +43,12 @@ func newMeters(reg prometheus.Registerer) *meters {
 		pluginsOff: f.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "norn_plugin_off", Help: "1 for a plugin that is switched off.",
 		}, []string{"plugin"}),
+		tiers: f.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "norn_detect_series", Help: "Series by how they are judged: full, basic, counter (count, extremes and silence alone), none (beyond detection.max_series, about).",
+		}, []string{"tier"}),
+		reduced:     f.NewGauge(prometheus.GaugeOpts{Name: "norn_detect_series_reduced", Help: "Series that would be judged better if there were more memory or processor time."}),
+		detectCPU:   f.NewGauge(prometheus.GaugeOpts{Name: "norn_detect_cpu_cores", Help: "Processor time that judging takes, in cores."}),
+		detectBytes: f.NewGauge(prometheus.GaugeOpts{Name: "norn_detect_state_bytes", Help: "Memory that the state of all series takes."}),
 	}
 }
 

@@ -118,6 +118,7 @@ type Pipeline struct {
 	muted    muteLog // what they did not want to hear
 	custom   customMetrics
 	plugins  plugins
+	balance  balance
 
 	tickMu       sync.Mutex
 	lastSnapshot int64
@@ -220,10 +221,12 @@ func (p *Pipeline) observe(d *normalize.Deriver, batch []store.Committed) {
 	buf := p.points.Get().(*[]telemetry.Point)
 	pts := d.Derive(batch, (*buf)[:0])
 	quiet := p.quiet.Load()
-	p.engine.ObserveBatch(pts, func(a *ops.Anomaly) {
-		if !quiet {
-			p.queue.push(*a)
-		}
+	p.timed(func() {
+		p.engine.ObserveBatch(pts, func(a *ops.Anomaly) {
+			if !quiet {
+				p.queue.push(*a)
+			}
+		})
 	})
 	if len(p.plugins.list) > 0 {
 		p.offer(pts, quiet)
@@ -274,7 +277,9 @@ func (p *Pipeline) Tick(ctx context.Context, now int64) error {
 	}
 	quiet := p.quiet.Load()
 	view := p.graph.AsOf(now)
-	for _, a := range slices.Concat(p.engine.Tick(now), p.miner.Tick(now), p.order.Tick(now), p.together(now, view)) {
+	var silent []ops.Anomaly
+	p.timed(func() { silent = p.engine.Tick(now) })
+	for _, a := range slices.Concat(silent, p.miner.Tick(now), p.order.Tick(now), p.together(now, view)) {
 		if !quiet {
 			p.queue.push(a)
 		}
@@ -291,6 +296,7 @@ func (p *Pipeline) Tick(ctx context.Context, now int64) error {
 	if err := p.judge(ctx, now, view); err != nil {
 		return err
 	}
+	p.rebalance(now)
 	return p.housekeeping(ctx, now)
 }
 

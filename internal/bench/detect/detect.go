@@ -32,7 +32,8 @@ type Options struct {
 	// Progress is called with the share that is done, 0 to 1.
 	Progress func(done float64)
 
-	full bool // measure the full tier
+	full    bool // measure the full tier
+	counter bool // measure the counter tier
 }
 
 // Report is the result; JSON names are stable.
@@ -79,16 +80,19 @@ func Run(ctx context.Context, o Options) (Report, error) {
 		name   string
 		before int
 	}{{"young", 0}, {"warm", o.Warm}}
-	for i, tier := range []string{"basic", "full"} {
-		o.full = tier == "full"
+	for i, tier := range []string{"basic", "full", "counter"} {
+		o.full, o.counter = tier == "full", tier == "counter"
 		for k, age := range ages {
+			if o.counter && age.before == 0 {
+				continue // it has no age
+			}
 			row := Row{Tier: tier, Age: age.name, PointsBefore: age.before}
 			row.NsPerPointHot = measureHot(o, age.before)
 			if err := measure(ctx, o, age.before, &row); err != nil {
 				return r, err
 			}
 			r.Tiers = append(r.Tiers, row)
-			o.Progress(float64(len(ages)*i+k+1) / float64(2*len(ages)))
+			o.Progress(float64(len(ages)*i+k+1) / float64(3*len(ages)))
 		}
 	}
 	return r, nil
@@ -98,7 +102,7 @@ func Run(ctx context.Context, o Options) (Report, error) {
 func measure(ctx context.Context, o Options, before int, row *Row) error {
 	f := newFleet(o)
 	start := memory()
-	e := detect.New(detect.Config{Hold: hold, Full: o.Series})
+	e := detect.New(o.config())
 	for range before {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -126,6 +130,16 @@ func measure(ctx context.Context, o Options, before int, row *Row) error {
 	return nil
 }
 
+// config is the engine's. Without memory, all series but the first begin in
+// the counter tier.
+func (o Options) config() detect.Config {
+	c := detect.Config{Hold: hold, Full: o.Series}
+	if o.counter {
+		c.Memory = 1
+	}
+	return c
+}
+
 // measureHot gives the nanoseconds a point of few series. They are played again
 // and again from their first point, because young series soon are old.
 func measureHot(o Options, before int) float64 {
@@ -133,7 +147,7 @@ func measureHot(o Options, before int) float64 {
 	var times []float64
 	for range 25 {
 		f := newFleet(o)
-		e := detect.New(detect.Config{Hold: hold, Full: o.Series})
+		e := detect.New(o.config())
 		for range before {
 			f.round(e)
 		}

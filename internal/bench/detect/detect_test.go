@@ -13,12 +13,12 @@ func TestTheReportNamesWhatWasMeasured(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(r.Tiers) != 4 || r.Tiers[0].Age != "young" || r.Tiers[1].Age != "warm" || r.Tiers[3].Tier != "full" {
+	if len(r.Tiers) != 5 || r.Tiers[0].Age != "young" || r.Tiers[1].Age != "warm" || r.Tiers[3].Tier != "full" {
 		t.Fatalf("%+v", r)
 	}
 	for _, row := range r.Tiers {
-		most := map[string]float64{"basic": 2048, "full": 8192}[row.Tier]
-		if row.StatePerSeries < 500 || row.StatePerSeries > most {
+		most := map[string]float64{"basic": 2048, "full": 8192, "counter": 256}[row.Tier]
+		if row.StatePerSeries < 80 || row.StatePerSeries > most {
 			t.Errorf("%s: %.0f bytes of state a series", row.Age, row.StatePerSeries)
 		}
 	}

@@ -1151,7 +1151,7 @@ export interface components {
              * @description Whether detection judges the series already.
              * @enum {string}
              */
-            phase: "learning" | "watching" | "silent" | "not_watched";
+            phase: "learning" | "watching" | "silent" | "counted" | "not_watched";
             /**
              * Format: int64
              * @description Points seen so far.
@@ -1513,11 +1513,14 @@ export interface components {
             last: number | null;
             /** Format: int64 */
             last_time_unix_ms: number;
+            /** @description Why it is watched less than it could be. */
+            less?: string;
             name: string;
             /** @description Callee, for series of an edge. */
             peer: components["schemas"]["Entity"];
             signal: string;
-            tier: string;
+            /** @enum {string} */
+            tier: "full" | "basic" | "counter";
             unit: string;
         };
         SeriesData: {
@@ -1678,6 +1681,7 @@ export interface components {
             spans: number;
             /** Format: int64 */
             started_unix_ms: number;
+            tiers: components["schemas"]["Tiers"];
             unwatched_reasons: components["schemas"]["Count"][];
             /** Format: int64 */
             uptime_ms: number;
@@ -1768,6 +1772,35 @@ export interface components {
         SuppressedList: {
             budget: components["schemas"]["Budget"];
             suppressed: components["schemas"]["Suppressed"][];
+        };
+        Tiers: {
+            /**
+             * Format: int64
+             * @description Baseline, level, drift, spike, shape, flat line, silence.
+             */
+            basic: number;
+            /**
+             * Format: int64
+             * @description Counted only: last value, extremes, silence.
+             */
+            counter: number;
+            /**
+             * Format: int64
+             * @description With detectors weighed by the series' profile, or with what it repeats.
+             */
+            full: number;
+            /**
+             * Format: int64
+             * @description About how many series beyond detection.max_series sent lately.
+             */
+            not_watched: number;
+            /**
+             * Format: int64
+             * @description Of basic and counter: would be judged better if there were room.
+             */
+            reduced: number;
+            /** @description What is short; empty when nothing is reduced. */
+            short: string;
         };
         Together: {
             /** @description Strangeness has lasted so long that it is being learned as normal. */

@@ -215,7 +215,7 @@ export function Explain({ id, full = true }: { id: string; full?: boolean }) {
     <section className={full ? "card in stack explain" : "stack explain inline"} aria-label="How this series is judged">
       <div className="row wrap">
         <State e={e} />
-        {s.tier && s.tier !== "full" ? <span className="tag warn">{tierWord[s.tier] ?? s.tier}</span> : null}
+        {s.less ? <span className="tag warn" title={s.less}>{tierWord[s.tier] ?? s.tier}</span> : null}
       </div>
       {e.phase === "learning" || e.points === 0 ? null : <Band e={e} unit={s.unit} />}
       <p>{e.sentence}</p>

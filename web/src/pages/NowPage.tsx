@@ -18,6 +18,9 @@ function Facts({ s, now }: { s: Status; now: number }) {
       {s.series_unwatched > 0 ? (
         <Fact value={compact(s.series_unwatched)} label="not watched" title={s.unwatched_reasons.map((r) => `${r.name}: ${r.count}`).join("\n")} />
       ) : null}
+      {s.tiers.reduced > 0 ? (
+        <Fact value={compact(s.tiers.reduced)} label="not fully watched" title={`${s.tiers.short}: ${s.tiers.counter} series are only counted`} />
+      ) : null}
       <Fact value={compact(s.points)} label={`points in ${duration(s.uptime_ms)}`} title="Samples taken in since Norn started" />
       <Fact value={compact(s.logs)} label="log lines" />
       <Fact value={compact(s.spans)} label="spans" />
