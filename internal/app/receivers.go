@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"time"
 
 	"go.opentelemetry.io/collector/pdata/pmetric"
@@ -12,6 +13,7 @@ import (
 	"github.com/norn-aiops/norn/internal/config"
 	"github.com/norn-aiops/norn/internal/ingest"
 	"github.com/norn-aiops/norn/internal/ingest/elastic"
+	"github.com/norn-aiops/norn/internal/ingest/file"
 	"github.com/norn-aiops/norn/internal/ingest/otlp"
 	"github.com/norn-aiops/norn/internal/ingest/scrape"
 	"github.com/norn-aiops/norn/internal/ingest/syslog"
@@ -20,7 +22,7 @@ import (
 
 // receivers binds every receiver that the configuration names.
 func (a *App) receivers(ctx context.Context) error {
-	for _, bind := range []func(context.Context, config.Ingest) error{a.bindOTLP, a.bindSyslog, a.bindElastic} {
+	for _, bind := range []func(context.Context, config.Ingest) error{a.bindOTLP, a.bindSyslog, a.bindElastic, a.bindFiles} {
 		if err := bind(ctx, a.opts.Config.Ingest); err != nil {
 			return err
 		}
@@ -107,6 +109,29 @@ func (a *App) bindElastic(_ context.Context, c config.Ingest) error {
 		return err
 	}
 	a.parts = append(a.parts, part{name: "elastic", addr: s.Addr(), run: s.Run})
+	return nil
+}
+
+func (a *App) bindFiles(_ context.Context, c config.Ingest) error {
+	if len(c.Files) == 0 {
+		return nil
+	}
+	o := file.TailOptions{
+		Marks: filepath.Join(a.opts.Config.Storage.Dir, "followed.json"),
+		Sink:  a.pipe, Limits: a.limits(), Counters: a.counters, Logger: a.log,
+	}
+	for _, f := range c.Files {
+		zone, err := time.LoadLocation(f.Timezone)
+		if err != nil {
+			return fmt.Errorf("cannot load the time zone of %v: %w", f.Paths, err)
+		}
+		o.Files = append(o.Files, file.Followed{Paths: f.Paths, Service: f.Service, Format: f.Format, Zone: zone, FromEnd: f.Start == "end"})
+	}
+	t, err := file.NewTail(o)
+	if err != nil {
+		return fmt.Errorf("ingest.files: %w", err)
+	}
+	a.parts = append(a.parts, part{name: "files", run: t.Run})
 	return nil
 }
 

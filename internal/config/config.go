@@ -8,6 +8,7 @@ package config
 
 import (
 	"bytes"
+	"cmp"
 	_ "embed"
 	"errors"
 	"fmt"
@@ -18,6 +19,7 @@ import (
 	"github.com/prometheus/common/model"
 	"go.yaml.in/yaml/v3"
 
+	"github.com/norn-aiops/norn/internal/logread"
 	"github.com/norn-aiops/norn/internal/rules"
 )
 
@@ -85,6 +87,16 @@ type Ingest struct {
 	OTLP    OTLP    `yaml:"otlp"`
 	Syslog  Syslog  `yaml:"syslog"`
 	Elastic Elastic `yaml:"elastic"`
+	Files   []Files `yaml:"files"`
+}
+
+// Files are logs that are followed as they are written.
+type Files struct {
+	Paths    []string `yaml:"paths"`
+	Service  string   `yaml:"service"`
+	Format   string   `yaml:"format"`
+	Timezone string   `yaml:"timezone"`
+	Start    string   `yaml:"start"` // beginning or end
 }
 
 // Limits bound what one request or connection may bring.
@@ -261,6 +273,7 @@ func Default() Config {
 			OTLP:    OTLP{GRPC: "127.0.0.1:4317", HTTP: "127.0.0.1:4318"},
 			Syslog:  Syslog{UDP: "127.0.0.1:5514", TCP: "127.0.0.1:5514", Timezone: "UTC"},
 			Elastic: Elastic{Listen: "127.0.0.1:9200"},
+			Files:   []Files{},
 		},
 		Scrape: []Scrape{},
 		Normalize: Normalize{
@@ -306,6 +319,7 @@ func Parse(raw []byte) (Config, error) {
 	}
 	c.fillScrape()
 	c.fillPlugins()
+	c.fillFiles()
 	if err := c.resolveSecrets(); err != nil {
 		return Config{}, err
 	}
@@ -313,6 +327,15 @@ func Parse(raw []byte) (Config, error) {
 		return Config{}, err
 	}
 	return c, nil
+}
+
+func (c *Config) fillFiles() {
+	for i := range c.Ingest.Files {
+		f := &c.Ingest.Files[i]
+		f.Format = cmp.Or(f.Format, logread.FormatAuto)
+		f.Timezone = cmp.Or(f.Timezone, "UTC")
+		f.Start = cmp.Or(f.Start, "beginning")
+	}
 }
 
 func (c *Config) fillScrape() {

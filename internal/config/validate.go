@@ -5,11 +5,14 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/norn-aiops/norn/internal/holiday"
+	"github.com/norn-aiops/norn/internal/logread"
 	"github.com/norn-aiops/norn/internal/rules"
 )
 
@@ -25,6 +28,7 @@ func (c *Config) Validate() error {
 	c.checkLimits(bad)
 	c.checkStages(bad)
 	c.checkPlugins(bad)
+	c.checkFiles(bad)
 	for i := range c.Scrape {
 		c.Scrape[i].check(fmt.Sprintf("scrape_configs[%d]", i), bad)
 	}
@@ -64,6 +68,29 @@ func (c *Config) checkAddresses(bad report) {
 	}
 	if _, err := time.LoadLocation(c.Ingest.Syslog.Timezone); err != nil {
 		bad("ingest.syslog.timezone", "%q is not a time zone", c.Ingest.Syslog.Timezone)
+	}
+}
+
+func (c *Config) checkFiles(bad report) {
+	for i, f := range c.Ingest.Files {
+		key := fmt.Sprintf("ingest.files[%d]", i)
+		if len(f.Paths) == 0 {
+			bad(key+".paths", "must name at least one file or pattern")
+		}
+		for _, p := range f.Paths {
+			if _, err := filepath.Match(p, ""); err != nil {
+				bad(key+".paths", "%q is not a pattern", p)
+			}
+		}
+		if !slices.Contains(logread.Formats(), f.Format) {
+			bad(key+".format", "%q is not one of %s", f.Format, strings.Join(logread.Formats(), ", "))
+		}
+		if _, err := time.LoadLocation(f.Timezone); err != nil {
+			bad(key+".timezone", "%q is not a time zone", f.Timezone)
+		}
+		if f.Start != "beginning" && f.Start != "end" {
+			bad(key+".start", "%q is not one of beginning, end", f.Start)
+		}
 	}
 }
 

@@ -37,6 +37,25 @@ func NewLines(r io.Reader, max int) *Lines {
 	return &Lines{in: decoded(bufio.NewReaderSize(r, 64<<10)), max: max}
 }
 
+// LinesFrom makes a reader of the lines of a text that is UTF-8 or Windows-1252
+// and has no byte order mark, from an offset on, at which r stands. Unlike
+// [NewLines] it reads nothing ahead of the first line.
+func LinesFrom(r io.Reader, max int, offset int64) *Lines {
+	if max <= 0 {
+		max = DefaultMaxLine
+	}
+	return &Lines{in: bufio.NewReaderSize(r, 64<<10), max: max, offset: offset}
+}
+
+// Plain reports whether a text that begins with head has no byte order mark
+// and is not UTF-16, so that [LinesFrom] can read it.
+func Plain(head []byte) bool {
+	if len(head) >= 2 && (head[0] == 0xFF && head[1] == 0xFE || head[0] == 0xFE && head[1] == 0xFF) {
+		return false
+	}
+	return !zeros(head, 0) && !zeros(head, 1) && !(len(head) >= 3 && head[0] == 0xEF && head[1] == 0xBB && head[2] == 0xBF)
+}
+
 // decoded takes a byte order mark off and decodes UTF-16.
 func decoded(in *bufio.Reader) *bufio.Reader {
 	head, _ := in.Peek(256) // what cannot be read now fails later
