@@ -19,6 +19,10 @@ const (
 	hintCard
 	hintURL
 	hintVendor
+	hintMarkup  // <key>value</key>, key="..." value="..."
+	hintCommand // a program that takes passwords as arguments
+	hintOracle
+	hintProse // a password told in words
 )
 
 // pattern is one kind of secret. re's group "s" (or the whole match) is what
@@ -38,13 +42,14 @@ type Masker struct {
 	patterns []*pattern
 	cards    atomic.Uint64
 	keyed    atomic.Uint64
+	vendor   atomic.Uint64
 }
 
-const keyedKind, cardKind = "keyed_value", "card_number"
+const keyedKind, cardKind, vendorKind = "keyed_value", "card_number", "vendor_token"
 
 // NewMasker makes a masker with the built-in patterns (bearer and basic
 // credentials, JSON web tokens, AWS keys, tokens of well-known vendors, private
-// key blocks, passwords in URLs, values of keys named like secrets, card
+// key blocks, passwords in URLs, on command lines and in prose, elements of markup, values of keys named like secrets, card
 // numbers that pass the Luhn check) and extra regular expressions (RE2 syntax)
 // by name. An extra pattern's group named "s", else its first group, else the
 // whole match is replaced.
@@ -70,9 +75,24 @@ func builtinPatterns() []*pattern {
 		{name: "jwt", hint: hintJWT, re: regexp.MustCompile(`\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*)*`)},
 		{name: "bearer", hint: hintBearer, re: regexp.MustCompile(`(?i)\b(?:bearer|basic|digest|negotiate)\s+([A-Za-z0-9._~+/-]{8,}=*)`), group: 1, accept: acceptCredential},
 		{name: "aws_key", hint: hintAWS, re: regexp.MustCompile(`\b(?:AKIA|ASIA|AGPA|AIDA|AROA|ANPA)[A-Z0-9]{16}\b`)},
-		{name: "vendor_token", hint: hintVendor, re: regexp.MustCompile(`\b(?:gh[pousr]_[A-Za-z0-9]{30,}|github_pat_[A-Za-z0-9_]{30,}|glpat-[A-Za-z0-9_-]{16,}|xox[abeoprs]-[A-Za-z0-9-]{10,}|AIza[A-Za-z0-9_-]{35}|[sr]k_(?:live|test)_[A-Za-z0-9]{16,}|sk-[A-Za-z0-9_-]{20,}|hvs\.[A-Za-z0-9_-]{20,}|npm_[A-Za-z0-9]{30,})`)},
-		{name: "url_password", hint: hintURL, re: regexp.MustCompile(`[A-Za-z][A-Za-z0-9+.-]*://[^\s:/@?#]*:([^\s/?#]+)@`), group: 1},
+		{name: "url_password", hint: hintURL, re: regexp.MustCompile(`[A-Za-z][A-Za-z0-9+.-]*://[^\s:/@?#\[]*:([^\s/?#]+)@`), group: 1},
+		{name: "url_password", hint: hintOracle, re: regexp.MustCompile(`(?i)\bjdbc:oracle:\w+:[^/\s]+/([^@\s]+)@`), group: 1},
+		{name: "markup_value", hint: hintMarkup, re: regexp.MustCompile(`<([\w.:-]+)(?:\s[^<>]*)?>([^<>]+)</`), group: 2, accept: acceptElement},
+		{name: "markup_value", hint: hintMarkup, re: regexp.MustCompile(`(?i)\b(?:key|name)\s*=\s*"([^"]*)"\s+value\s*=\s*"([^"]+)"`), group: 2, accept: acceptElement},
+		{name: "cli_password", hint: hintCommand, re: regexp.MustCompile(`\b(?:mysql|mariadb)[\w-]*\s(?:[^|;&\n]*?\s)?-p([^\s'"]+)`), group: 1},
+		{name: "cli_password", hint: hintCommand, re: regexp.MustCompile(`\bsshpass\s+-p\s*['"]?([^\s'"]+)`), group: 1},
+		{name: "cli_password", hint: hintCommand, re: regexp.MustCompile(`\bredis-cli\s(?:[^|;&\n]*?\s)?(?:-a|--pass)\s+['"]?([^\s'"]+)`), group: 1},
+		{name: "cli_password", hint: hintCommand, re: regexp.MustCompile(`\bcurl\s(?:[^|;\n]*?\s)?(?:-u|--user|-U|--proxy-user)[\s=]*['"]?[^\s:'"/]+:([^\s'"]+)`), group: 1},
+		{name: "password_text", hint: hintProse, re: regexp.MustCompile(`(?i)\bpass(?:word|phrase)(?: for\s+\S+:| (?:is|was))\s*['"]?([^\s'"]+)`), group: 1, accept: acceptCredential},
+		{name: "password_text", hint: hintProse, re: regexp.MustCompile(`(?i)\bpass(?:word|phrase) '([^'\s]+)'`), group: 1},
 	}
+}
+
+// acceptElement takes the value of an element or attribute that is named like
+// a secret.
+func acceptElement(text string, m []int) bool {
+	class := classifyKey(text[m[2]:m[3]])
+	return class != notSecret && !isHarmless(text[m[4]:m[5]], class)
 }
 
 // acceptCredential refuses plain words after "bearer" or "basic".
@@ -117,6 +137,12 @@ func (m *Masker) Mask(text string) (masked string, changed bool) {
 			text, changed = t, true
 		}
 	}
+	if h&hintVendor != 0 {
+		if t, n := maskVendors(text); n > 0 {
+			m.vendor.Add(uint64(n))
+			text, changed = t, true
+		}
+	}
 	if h&hintKeyword != 0 {
 		if t, n := maskKeyed(text); n > 0 {
 			m.keyed.Add(uint64(n))
@@ -148,7 +174,7 @@ func (m *Masker) MaskValue(key, value string) (masked string, changed bool) {
 // Counts returns how many secrets were replaced, by kind. Kinds that were
 // never met are there with 0.
 func (m *Masker) Counts() map[string]uint64 {
-	out := map[string]uint64{keyedKind: m.keyed.Load(), cardKind: m.cards.Load()}
+	out := map[string]uint64{keyedKind: m.keyed.Load(), cardKind: m.cards.Load(), vendorKind: m.vendor.Load()}
 	for _, p := range m.patterns {
 		out[p.name] += p.count.Load()
 	}
@@ -180,8 +206,14 @@ func (p *pattern) apply(text string) (string, int) {
 func scanHints(s string) hint {
 	var h hint
 	digits := 0
+	markup := false
 	for i := 0; i < len(s); i++ {
 		c := s[i]
+		if c > ' ' && vendorPairs[c] != ([4]uint64{}) && vendorStarts(s, i) {
+			if _, to := vendorAt(s[i:]); to > 0 {
+				h |= hintVendor
+			}
+		}
 		if c >= '0' && c <= '9' {
 			if digits++; digits == 13 {
 				h |= hintCard
@@ -192,7 +224,16 @@ func scanHints(s string) hint {
 			digits = 0
 		}
 		switch c {
+		case '<':
+			markup = markup || i+1 < len(s) && s[i+1] == '/'
+		case '=':
+			markup = markup || i >= 5 && foldPrefix(s[i-5:], "value")
 		case ':':
+			if i >= 8 && h&hintVendor == 0 {
+				if _, to := telegramAt(s, i); to > 0 {
+					h |= hintVendor
+				}
+			}
 			if !(i+2 < len(s) && s[i+1] == '/' && s[i+2] == '/') || h&hintURL != 0 {
 				break
 			}
@@ -202,9 +243,6 @@ func scanHints(s string) hint {
 		case 'b', 'B', 'd', 'D', 'n', 'N':
 			if foldPrefix(s[i:], "bearer") || foldPrefix(s[i:], "basic ") || foldPrefix(s[i:], "digest ") || foldPrefix(s[i:], "negotiate ") {
 				h |= hintBearer
-			}
-			if c == 'n' && strings.HasPrefix(s[i:], "npm_") {
-				h |= hintVendor
 			}
 		case 'e':
 			if strings.HasPrefix(s[i:], "eyJ") {
@@ -216,21 +254,20 @@ func scanHints(s string) hint {
 			if strings.HasPrefix(s[i:], "-----BEGIN ") {
 				h |= hintPrivateKey
 			}
-		case 'g', 'x', 'h', 'r':
-			if isVendorPrefix(s[i:]) {
-				h |= hintVendor
-			}
-		case 'k', 'K', 'p', 'P', 's', 'S', 't', 'T', 'c', 'C', 'a':
+		case 'm', 'r', 'j':
+			h |= hintProgram(s[i:])
+		case 'k', 'K', 'p', 'P', 's', 'S', 't', 'T', 'c', 'C', 'a', 'o', 'O':
 			h |= hintWord(s[i:])
 		}
+	}
+	if markup && h&hintKeyword != 0 {
+		h |= hintMarkup
 	}
 	return h
 }
 
 func hintA(s string) hint {
 	switch {
-	case strings.HasPrefix(s, "AIza"):
-		return hintVendor
 	case len(s) >= 20 && (s[1] == 'K' || s[1] == 'S' || s[1] == 'G' || s[1] == 'I' || s[1] == 'R' || s[1] == 'N'):
 		return hintAWS | hintWord(s)
 	}
@@ -248,45 +285,50 @@ func hintWord(s string) hint {
 			return hintKeyword
 		}
 	case 'p':
-		if foldPrefix(s, "passw") || foldPrefix(s, "pwd") || foldPrefix(s, "passphrase") {
+		if foldPrefix(s, "password is") || foldPrefix(s, "password was") || foldPrefix(s, "password for") || foldPrefix(s, "password '") || foldPrefix(s, "passphrase ") {
+			return hintKeyword | hintProse
+		}
+		if foldPrefix(s, "pin=") || foldPrefix(s, "passw") || foldPrefix(s, "pwd") || foldPrefix(s, "passphrase") {
 			return hintKeyword
 		}
 	case 's':
-		if strings.HasPrefix(s, "sk-") || strings.HasPrefix(s, "sk_") {
-			return hintVendor
-		}
-		if foldPrefix(s, "secret") || foldPrefix(s, "session") {
+		if foldPrefix(s, "secret") || foldPrefix(s, "session") || foldPrefix(s, "sig=") || foldPrefix(s, "signature") {
 			return hintKeyword
 		}
+		return hintProgram(s)
 	case 't':
 		if foldPrefix(s, "token") {
 			return hintKeyword
 		}
 	case 'c':
-		if foldPrefix(s, "credential") || foldPrefix(s, "cookie") {
+		if foldPrefix(s, "credential") || foldPrefix(s, "cookie") || foldPrefix(s, "cvv") || foldPrefix(s, "cvc") {
 			return hintKeyword
 		}
+		return hintProgram(s)
 	case 'a':
 		if foldPrefix(s, "authorization") {
 			return hintKeyword | hintBearer
+		}
+		if foldPrefix(s, "auth=") {
+			return hintKeyword
+		}
+	case 'o':
+		if foldPrefix(s, "otp=") {
+			return hintKeyword
 		}
 	}
 	return 0
 }
 
-func isVendorPrefix(s string) bool {
-	if len(s) < 8 {
-		return false
+// hintProgram recognises programs that take passwords as arguments.
+func hintProgram(s string) hint {
+	switch {
+	case strings.HasPrefix(s, "mysql"), strings.HasPrefix(s, "mariadb"), strings.HasPrefix(s, "redis-cli"), strings.HasPrefix(s, "sshpass"), strings.HasPrefix(s, "curl "):
+		return hintCommand
+	case strings.HasPrefix(s, "jdbc:oracle"):
+		return hintOracle
 	}
-	switch s[0] {
-	case 'g':
-		return s[1] == 'h' && s[3] == '_' || strings.HasPrefix(s, "github_pat_") || strings.HasPrefix(s, "glpat-")
-	case 'x':
-		return s[1] == 'o' && s[2] == 'x'
-	case 'h':
-		return strings.HasPrefix(s, "hvs.")
-	}
-	return strings.HasPrefix(s, "rk_")
+	return 0
 }
 
 // foldPrefix reports whether s begins with the lower-case prefix, in any case.

@@ -11,6 +11,9 @@ type secretClass uint8
 const (
 	notSecret    secretClass = iota
 	tokenSecret              // often a secret, sometimes a word or a number
+	codeSecret               // a secret when it is 3 to 8 digits
+	signSecret               // a secret when it looks random
+	pwdSecret                // a password, or the working directory
 	passwordLike             // always a secret
 )
 
@@ -19,6 +22,12 @@ const (
 // ("password_length", "max_tokens", "primary_key") are no secrets.
 func classifyKey(key string) secretClass {
 	k := lowerKey(key)
+	switch {
+	case k == "pwd" || k == "oldpwd":
+		return pwdSecret
+	case strings.HasSuffix(k, "chpasswd") || strings.HasSuffix(k, "gpasswd"): // programs
+		return notSecret
+	}
 	for _, s := range []string{"password", "passwd", "pwd", "passphrase", "clientsecret", "secretkey", "privatekey", "secretaccesskey"} {
 		if strings.HasSuffix(k, s) {
 			return passwordLike
@@ -31,6 +40,15 @@ func classifyKey(key string) secretClass {
 		if strings.HasSuffix(k, s) {
 			return tokenSecret
 		}
+	}
+	switch k {
+	case "pin", "otp", "cvv", "cvv2", "cvc", "cvc2":
+		return codeSecret
+	case "sig", "auth", "secretkeybase":
+		return signSecret
+	}
+	if strings.HasSuffix(k, "signature") {
+		return signSecret
 	}
 	return notSecret
 }
@@ -59,8 +77,18 @@ func isHarmless(v string, class secretClass) bool {
 	case "", "true", "false", "null", "nil", "none", "<nil>", "undefined", "***", "****", "******", "********", "[redacted]", "<redacted>", "redacted", "xxx", "xxxx", "xxxxxxxx":
 		return true
 	}
-	if class != tokenSecret {
+	switch class {
+	case codeSecret:
+		return len(v) < 3 || len(v) > 8 || strings.Trim(v, "0123456789") != ""
+	case signSecret:
+		return len(v) < 6 || !looksRandom(v)
+	case passwordLike:
 		return false
+	case pwdSecret:
+		return v[0] == '/' || len(v) > 2 && v[1] == ':' && v[2] == '\\'
+	}
+	if strings.HasPrefix(v, "0x") && strings.Trim(v[2:], "0123456789abcdefABCDEF") == "" && len(v) <= 18 { // a number
+		return true
 	}
 	if strings.Trim(v, "0123456789.,%") == "" && len(v) < 12 { // amounts
 		return true
@@ -93,6 +121,9 @@ func maskKeyed(s string) (string, int) {
 		}
 		v := s[from:to]
 		if strings.HasPrefix(v, "[masked") || strings.HasPrefix(v, "$") || isHarmless(v, class) {
+			continue
+		}
+		if class == tokenSecret && !quoted && to < len(s) && s[to] == '{' { // an object is printed
 			continue
 		}
 		if strict && class == tokenSecret && !quoted && !looksRandom(v) {

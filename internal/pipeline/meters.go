@@ -58,3 +58,12 @@ func refusedValues(reg prometheus.Registerer, d *normalize.Deriver) {
 		Name: "norn_detection_refused_values_total", Help: "Values outside of the range that a rule gives their series.",
 	}, func() float64 { return float64(d.Stats().OutOfRange) })
 }
+
+// maskedSecrets shows what the masker counts.
+func maskedSecrets(reg prometheus.Registerer, n *normalize.LogNormalizer) {
+	for kind := range n.Masked() {
+		promauto.With(reg).NewCounterFunc(prometheus.CounterOpts{
+			Name: "norn_masked_total", Help: "Secrets that were hidden before logs were stored, by kind.", ConstLabels: prometheus.Labels{"kind": kind},
+		}, func() float64 { return float64(n.Masked()[kind]) })
+	}
+}

@@ -159,6 +159,7 @@ func New(cfg Config, log *slog.Logger, reg prometheus.Registerer) (*Pipeline, er
 	}
 	p.derive.SetDescribe(p.describe)
 	refusedValues(reg, p.derive)
+	maskedSecrets(reg, p.logs)
 	p.order = sequence.New(sequence.Config{Resolve: p.miner.Resolve, Text: p.templateName})
 	suppressed(reg, p.corr)
 	p.points.New = func() any { s := make([]telemetry.Point, 0, 1024); return &s }
