@@ -209,7 +209,7 @@ func scanHints(s string) hint {
 	markup := false
 	for i := 0; i < len(s); i++ {
 		c := s[i]
-		if c > ' ' && vendorPairs[c] != ([4]uint64{}) && vendorStarts(s, i) {
+		if vendorFirst[c] && vendorStarts(s, i) {
 			if _, to := vendorAt(s[i:]); to > 0 {
 				h |= hintVendor
 			}
@@ -255,7 +255,9 @@ func scanHints(s string) hint {
 				h |= hintPrivateKey
 			}
 		case 'm', 'r', 'j':
-			h |= hintProgram(s[i:])
+			if i == 0 || !isWordByte(s[i-1]) {
+				h |= hintProgram(s[i:])
+			}
 		case 'k', 'K', 'p', 'P', 's', 'S', 't', 'T', 'c', 'C', 'a', 'o', 'O':
 			h |= hintWord(s[i:])
 		}
@@ -274,46 +276,72 @@ func hintA(s string) hint {
 	return hintWord(s)
 }
 
-// hintWord recognises the parts of key names that classifyKey accepts.
+// hintWord recognises the parts of key names that classifyKey accepts, and
+// programs. The second letter decides first: most words end there.
 func hintWord(s string) hint {
-	if len(s) < 3 {
+	if len(s) < 4 {
 		return 0
 	}
-	switch s[0] | 0x20 {
+	switch b := s[1] | 0x20; s[0] | 0x20 {
 	case 'k':
-		if foldPrefix(s, "key") {
+		if b == 'e' && foldPrefix(s, "key") {
 			return hintKeyword
 		}
 	case 'p':
-		if foldPrefix(s, "password is") || foldPrefix(s, "password was") || foldPrefix(s, "password for") || foldPrefix(s, "password '") || foldPrefix(s, "passphrase ") {
-			return hintKeyword | hintProse
-		}
-		if foldPrefix(s, "pin=") || foldPrefix(s, "passw") || foldPrefix(s, "pwd") || foldPrefix(s, "passphrase") {
-			return hintKeyword
-		}
+		return hintP(s, b)
 	case 's':
-		if foldPrefix(s, "secret") || foldPrefix(s, "session") || foldPrefix(s, "sig=") || foldPrefix(s, "signature") {
+		switch {
+		case b == 'e' && (foldPrefix(s, "secret") || foldPrefix(s, "session")), b == 'i' && (foldPrefix(s, "sig=") || foldPrefix(s, "signature")):
 			return hintKeyword
+		case b == 's':
+			return hintProgram(s)
 		}
-		return hintProgram(s)
 	case 't':
-		if foldPrefix(s, "token") {
+		if b == 'o' && foldPrefix(s, "token") {
 			return hintKeyword
 		}
 	case 'c':
-		if foldPrefix(s, "credential") || foldPrefix(s, "cookie") || foldPrefix(s, "cvv") || foldPrefix(s, "cvc") {
+		switch {
+		case b == 'r' && foldPrefix(s, "credential"), b == 'o' && foldPrefix(s, "cookie"), b == 'v' && (foldPrefix(s, "cvv") || foldPrefix(s, "cvc")):
 			return hintKeyword
+		case b == 'u':
+			return hintProgram(s)
 		}
-		return hintProgram(s)
 	case 'a':
-		if foldPrefix(s, "authorization") {
+		switch {
+		case b != 'u':
+		case foldPrefix(s, "authorization"):
 			return hintKeyword | hintBearer
-		}
-		if foldPrefix(s, "auth=") {
+		case foldPrefix(s, "auth="):
 			return hintKeyword
 		}
 	case 'o':
-		if foldPrefix(s, "otp=") {
+		if b == 't' && foldPrefix(s, "otp=") {
+			return hintKeyword
+		}
+	}
+	return 0
+}
+
+// hintP is hintWord for words with p, whose second letter is b.
+func hintP(s string, b byte) hint {
+	switch b {
+	case 'a':
+		if !foldPrefix(s, "passw") && !foldPrefix(s, "passphrase") {
+			return 0
+		}
+		for _, t := range [...]string{"password is", "password was", "password for", "password '", "passphrase "} {
+			if foldPrefix(s, t) {
+				return hintKeyword | hintProse
+			}
+		}
+		return hintKeyword
+	case 'w':
+		if foldPrefix(s, "pwd") {
+			return hintKeyword
+		}
+	case 'i':
+		if foldPrefix(s, "pin=") {
 			return hintKeyword
 		}
 	}

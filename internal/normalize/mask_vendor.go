@@ -45,11 +45,20 @@ func vendorTable() (t [256][]vendor) {
 	return t
 }
 
-// vendors and vendorPairs are read only.
+// Read only.
 var (
+	vendorFirst = vendorFirstTable()
 	vendors     = vendorTable()
 	vendorPairs = vendorPairTable()
 )
+
+// vendorFirstTable tells the bytes that begin a token.
+func vendorFirstTable() (t [256]bool) {
+	for a := range vendors {
+		t[a] = len(vendors[a]) > 0
+	}
+	return t
+}
 
 // vendorPairTable has a bit for each pair of bytes that begins a token.
 func vendorPairTable() (t [256][4]uint64) {
