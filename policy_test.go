@@ -98,6 +98,8 @@ func layers() map[string]entry {
 		"internal/bench/ingest":      in(flow, "internal/pipeline"),
 		"internal/bench/load":        in(flow),
 		"internal/bench/loghub":      in(flow),
+		"internal/bench/logparse":    in(flow),
+		"internal/bench/logseq":      in(flow),
 		"internal/bench/redact":      in(flow),
 		"internal/bench/season":      in(flow),
 		"internal/bench/nab":         in(flow, "internal/bench/csvdata"),

@@ -229,17 +229,7 @@ func scanHints(s string) hint {
 		case '=':
 			markup = markup || i >= 5 && foldPrefix(s[i-5:], "value")
 		case ':':
-			if i >= 8 && h&hintVendor == 0 {
-				if _, to := telegramAt(s, i); to > 0 {
-					h |= hintVendor
-				}
-			}
-			if !(i+2 < len(s) && s[i+1] == '/' && s[i+2] == '/') || h&hintURL != 0 {
-				break
-			}
-			if strings.IndexByte(s[i:], '@') > 0 {
-				h |= hintURL
-			}
+			h |= hintColon(s, i, h)
 		case 'b', 'B', 'd', 'D', 'n', 'N':
 			if foldPrefix(s[i:], "bearer") || foldPrefix(s[i:], "basic ") || foldPrefix(s[i:], "digest ") || foldPrefix(s[i:], "negotiate ") {
 				h |= hintBearer
@@ -266,6 +256,19 @@ func scanHints(s string) hint {
 		h |= hintMarkup
 	}
 	return h
+}
+
+// hintColon looks at the colon at i, when h is known already.
+func hintColon(s string, i int, h hint) hint {
+	if i >= 8 && h&hintVendor == 0 {
+		if _, to := telegramAt(s, i); to > 0 {
+			return hintVendor
+		}
+	}
+	if i+2 < len(s) && s[i+1] == '/' && s[i+2] == '/' && h&hintURL == 0 && strings.IndexByte(s[i:], '@') > 0 {
+		return hintURL
+	}
+	return 0
 }
 
 func hintA(s string) hint {

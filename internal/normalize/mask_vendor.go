@@ -83,8 +83,7 @@ func vendorStarts(s string, i int) bool {
 // vendorAt returns the stretch of s, from its beginning on, that is a token;
 // to is 0 when there is none.
 func vendorAt(s string) (from, to int) {
-	for i := range vendors[s[0]] {
-		v := &vendors[s[0]][i]
+	for _, v := range vendors[s[0]] {
 		if !strings.HasPrefix(s, v.prefix) {
 			continue
 		}
@@ -104,7 +103,7 @@ func vendorAt(s string) (from, to int) {
 	return 0, 0
 }
 
-func (v *vendor) holds(c byte) bool {
+func (v vendor) holds(c byte) bool {
 	if v.hex {
 		return c >= '0' && c <= '9' || c >= 'a' && c <= 'f' || c >= 'A' && c <= 'F'
 	}
