@@ -188,7 +188,7 @@ func (x *Explanation) sentence(unit string) string {
 		b.WriteString("It says whether something lives: 0 is a fault at once.")
 		return b.String()
 	case "learning":
-		fmt.Fprintf(&b, "Still learning: %d of %d points.", x.Points, warmPoints)
+		fmt.Fprintf(&b, "Still learning: %d of %d points. It is %s; to be %s.", x.Points, warmPoints, x.Profile.Text, x.Profile.Members)
 		return b.String()
 	case "season":
 		fmt.Fprintf(&b, "What it repeats is followed: %s; that errs %.0f %% less than without. ", x.Season.Text, 100*x.Season.Gain)

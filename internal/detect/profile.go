@@ -96,7 +96,7 @@ func (d *Detector) membersText(p *Profile) string {
 	case d.opt.up:
 		return "nothing but its value is needed"
 	case d.pick != nil:
-		return "its signal is not known, so several detectors are weighed by what it is like"
+		return "judged by several detectors that are weighed by what it is like, as its signal is not known"
 	}
 	who := "level, drift, spike and shape"
 	if d.base.sparse(d.opt.floor) {
