@@ -266,6 +266,7 @@ func (c *Correlator) twin(g *group, roots []telemetry.Entity) *group {
 			continue
 		}
 		same := len(roots) > 0 && len(o.roots) > 0 && roots[0] == o.roots[0]
+
 		if o.gap(g.onset) <= c.cfg.Window && g.gap(o.onset) <= c.cfg.Window { // of one burst: that they share a first root is enough
 			same = len(roots) > 0 && slices.Contains(o.roots, roots[0]) || len(o.roots) > 0 && slices.Contains(roots, o.roots[0])
 		}

@@ -20,6 +20,7 @@ type record struct {
 	group    *group
 	surprise float64 // 0 chronic .. 1 never seen
 	count    int     // times it came, flaps included
+	moved    bool    // it was moved from one group to another by itself
 	gap      int64   // longest time (ms) between two news of it, 0 before the second
 	why      []Reason
 }
@@ -83,7 +84,8 @@ type group struct {
 	timeline []ops.Event
 	byHand   bool
 	reopened bool
-	splits   int // groups that were split off
+	splits   int             // groups that were split off
+	from     string          // the group that this one was split off, "" when none
 	held     *ops.Suppressed // why the budget holds it back; nil when it does not
 }
 

@@ -41,20 +41,24 @@ func (c *Correlator) takeLater(g *group, since int64) {
 	c.moveAway(g, away, "it began long after the incident, with another root")
 }
 
-// moveAway makes a new group of some of a group's records.
+// moveAway makes a new group of some of a group's records. A record moves once:
+// what was merged back stays, so that incidents do not split and merge for ever.
 func (c *Correlator) moveAway(g *group, away []*record, why string) {
+	away = slices.DeleteFunc(away, func(r *record) bool { return r.moved })
 	if len(away) == 0 || len(away) == len(g.records) || len(c.groups) >= c.cfg.MaxGroups {
 		return
 	}
 	slices.SortFunc(away, byOnset)
 	g.splits++
 	n := newGroup(away[0], fmt.Sprintf("|%s/%d", g.id, g.splits))
+	n.from = g.id
 	if c.groups[n.id] != nil || c.closed[n.id] != nil {
 		return
 	}
 	c.groups[n.id] = n
 	g.records = slices.DeleteFunc(g.records, func(r *record) bool { return slices.Contains(away, r) })
 	for _, r := range away {
+		r.moved = true
 		delete(g.bySeries, r.series)
 		r.why = append(r.why, Reason{Name: "cause", Text: why, Weight: 1})
 		n.add(r, c.cfg.MaxAnomalies)

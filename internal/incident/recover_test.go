@@ -120,3 +120,41 @@ func TestWhatOutlivesAnIncidentIsJudgedByItself(t *testing.T) {
 		t.Errorf("what began within five minutes stays")
 	}
 }
+
+func TestAFaultThatNamesTheOldRootTooDoesNotSplitAndMergeForEver(t *testing.T) {
+	c := New(Config{})
+	id := open(t, c, t0)
+	c.Apply(t0+30_000, id, verdict(.9, "frontend", "orders", "db"))
+	seen := map[string]bool{id: true}
+	both := two(verdict(.8, "frontend", "cart"), verdict(.4, "orders", "db"))
+	both.Causes[0].Onset = t0 + 6*60_000 // cart, the root
+	for min := int64(1); min <= 30; min++ {
+		at := t0 + min*60_000
+		for i, n := range []string{"frontend", "orders", "db"} {
+			news(c, []string{"a1", "a2", "a3"}[i], n, uint64(i+1), t0, at, false)
+		}
+		if min == 4 {
+			c.Anomaly(anomaly("k", "cart", 11, at-1000, .8))
+		}
+		if min >= 6 {
+			for _, x := range []struct {
+				id, of string
+				series uint64
+			}{{"l", "cart", 12}, {"m", "frontend", 13}} {
+				news(c, x.id, x.of, x.series, t0+5*60_000+20_000, at, false)
+			}
+		}
+		for _, cand := range c.Tick(at, shop()) {
+			j := verdict(.9, "frontend", "orders", "db")
+			if min >= 6 {
+				j = both
+			}
+			for _, in := range c.Apply(at, cand.ID, j) {
+				seen[in.ID] = true
+			}
+		}
+	}
+	if len(seen) > 2 {
+		t.Errorf("two faults became %d incidents", len(seen))
+	}
+}
