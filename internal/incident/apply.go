@@ -22,7 +22,7 @@ func (c *Correlator) Apply(now int64, id string, j ops.Judgement) []ops.Incident
 	if g == nil {
 		return nil
 	}
-	j, other := c.own(g, j)
+	j, other := c.own(g, g.promised(j))
 	if other {
 		c.split(g, j)
 	}
@@ -60,6 +60,9 @@ func (c *Correlator) Apply(now int64, id string, j ops.Judgement) []ops.Incident
 
 // visible reports whether the judgement may be shown.
 func (c *Correlator) visible(g *group, j ops.Judgement) bool {
+	if g.burns() != nil && j.Verdict != ops.VerdictNoIncident {
+		return true
+	}
 	switch j.Verdict {
 	case ops.VerdictLocal: // one entity's own trouble needs more signs than one series'
 		return g.in != nil || j.Confidence >= c.cfg.OpenConfidence && (g.weight() >= .8 || j.Severity >= c.cfg.OpenSeverity)
@@ -342,10 +345,12 @@ func (c *Correlator) update(now int64, g *group, j ops.Judgement) bool {
 			g.tell(ops.Event{Time: now, Kind: "cause", Entity: roots[0], Text: j.Title})
 		}
 		in.Title, in.Sentence, in.Verdict, in.Confidence = j.Title, j.Sentence, j.Verdict, j.Confidence
-		in.Severity, in.Impact, in.ImpactText = max(in.Severity*.5, j.Severity), j.Impact, j.ImpactText
+		in.Impact, in.ImpactText = j.Impact, j.ImpactText
 		in.Causes, in.Links = j.Causes, j.Links
 		g.roots = roots
+		g.evidence = max(g.evidence*.5, j.Severity)
 	}
+	c.grade(g, j.Harm)
 	in.Onset, in.Updated = g.began(now), now
 	in.Anomalies, in.Entities, in.Alerts = g.anomalies(), g.names(), g.alerts()
 	in.Changes = c.relevant(g)
@@ -391,7 +396,7 @@ func fingerprint(in *ops.Incident) string {
 	if len(in.Causes) > 0 {
 		first = in.Causes[0].Entity.String()
 	}
-	return fmt.Sprint(in.State, in.Title, in.Sentence, first, len(in.Anomalies), len(in.Timeline), in.Alerts, math.Round(in.Severity*20), math.Round(in.Confidence*20), in.Resolved, in.MergedInto)
+	return fmt.Sprint(in.State, in.Title, in.Sentence, first, len(in.Anomalies), len(in.Timeline), in.Alerts, math.Round(in.Severity*20), in.Level, in.Team, math.Round(in.Confidence*20), in.Resolved, in.MergedInto)
 }
 
 // copyOf gives an incident that shares nothing that the correlator changes.
@@ -400,6 +405,7 @@ func copyOf(in *ops.Incident) ops.Incident {
 	out.Causes = slices.Clone(in.Causes)
 	out.Entities = slices.Clone(in.Entities)
 	out.Links = slices.Clone(in.Links)
+	out.Harm.SLOs = slices.Clone(in.Harm.SLOs)
 	out.Anomalies = slices.Clone(in.Anomalies)
 	out.Changes = slices.Clone(in.Changes)
 	out.Timeline = slices.Clone(in.Timeline)

@@ -5,7 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"math"
+	"maps"
 	"slices"
 
 	"github.com/norn-aiops/norn/internal/ops"
@@ -18,9 +18,21 @@ import (
 type BudgetConfig struct {
 	PagesPerWeek float64 // expected false pages a week, at most [3]; below 0: no budget
 	PerService   bool    // each service has the budget for itself, not all of the fleet together
-	// Watched counts the series that are watched: of one entity, or for the
-	// zero Entity of the whole fleet [as many as ever spoke].
-	Watched func(telemetry.Entity) int
+	// Team tells whose an entity is, "" when it is nobody's [nobody's].
+	Team func(telemetry.Entity) string
+	// Teams are the budgets of teams that have one of their own, in expected
+	// false pages a week; a team with 0 bears none. Those of the others come
+	// out of the fleet's or the service's.
+	Teams map[string]float64
+	// Watched counts the series that are watched in a scope [as many as ever
+	// spoke].
+	Watched func(Scope) int
+}
+
+// Scope is a part of the estate: an entity, a team, or for the zero value all.
+type Scope struct {
+	Entity telemetry.Entity
+	Team   string
 }
 
 const (
@@ -45,7 +57,7 @@ const (
 // mutex.
 type budget struct {
 	cfg    BudgetConfig
-	scopes map[telemetry.Entity]*fdr.Control
+	scopes map[Scope]*fdr.Control
 	ended  []ops.Suppressed // oldest first
 	kept   int              // candidates ever held back
 }
@@ -54,15 +66,23 @@ func newBudget(cfg BudgetConfig) *budget {
 	if cfg.PagesPerWeek == 0 {
 		cfg.PagesPerWeek = 3
 	}
-	return &budget{cfg: cfg, scopes: map[telemetry.Entity]*fdr.Control{}}
+	return &budget{cfg: cfg, scopes: map[Scope]*fdr.Control{}}
+}
+
+// allowance is how many false pages a week a scope bears; below 0: any.
+func (b *budget) allowance(scope Scope) float64 {
+	if n, ok := b.cfg.Teams[scope.Team]; ok && scope.Team != "" {
+		return n
+	}
+	return b.cfg.PagesPerWeek
 }
 
 // control is the budget of a scope, or nil when there is none.
-func (b *budget) control(scope telemetry.Entity) *fdr.Control {
+func (b *budget) control(scope Scope) *fdr.Control {
 	if c := b.scopes[scope]; c != nil {
 		return c
 	}
-	c, err := fdr.New(fdr.Config{Allowance: b.cfg.PagesPerWeek, Rate: budgetRate, Share: budgetShare, Memory: week, Most: budgetMost})
+	c, err := fdr.New(fdr.Config{Allowance: b.allowance(scope), Rate: budgetRate, Share: budgetShare, Memory: week, Most: budgetMost})
 	if err != nil { // no budget was wished
 		return nil
 	}
@@ -76,23 +96,24 @@ func (b *budget) control(scope telemetry.Entity) *fdr.Control {
 // not is remembered with the reason, and asks again when it is judged again.
 func (c *Correlator) affordable(now int64, g *group, j ops.Judgement) bool {
 	b := c.budget
-	if b.cfg.PagesPerWeek < 0 || g.certain() || evident(j) {
+	team := c.team(g, rootsOf(j))
+	scope := b.scope(c, g, j, team)
+	if b.allowance(scope) < 0 || g.certain() || evident(j) {
 		g.held = nil
 		return true
 	}
-	scope := b.scope(c, g, j)
-	ctl := b.control(scope)
-	if ctl == nil {
-		return true
-	}
+	ctl := b.control(scope) // nil when the scope bears no false page at all
 	first := g.held == nil
 	if first {
-		g.held = &ops.Suppressed{ID: g.id, Scope: scope, First: now, Level: ctl.Test(float64(now))}
+		g.held = &ops.Suppressed{ID: g.id, Team: team, Scope: scope.Entity, ScopeTeam: scope.Team, First: now}
+		if ctl != nil {
+			g.held.Level = ctl.Test(float64(now))
+		}
 	}
 	h := g.held
 	h.Watched = c.watched(scope)
-	h.P = g.chance(h.Watched)
-	if h.P <= h.Level {
+	h.P, h.Verdicts = g.chance(h.Watched), c.verdicts(g)
+	if ctl != nil && h.P <= h.Level {
 		ctl.Report(float64(now))
 		g.held = nil
 		return true
@@ -107,23 +128,43 @@ func (c *Correlator) affordable(now int64, g *group, j ops.Judgement) bool {
 	return false
 }
 
-// scope is whose budget the candidate uses.
-func (b *budget) scope(c *Correlator, g *group, j ops.Judgement) telemetry.Entity {
+// scope is whose budget the candidate uses: that of its team where it has one,
+// else its service's or the fleet's.
+func (b *budget) scope(c *Correlator, g *group, j ops.Judgement, team string) Scope {
+	if _, own := b.cfg.Teams[team]; own && team != "" {
+		return Scope{Team: team}
+	}
 	if !b.cfg.PerService {
-		return telemetry.Entity{}
+		return Scope{}
 	}
 	e := g.founder
 	if r := firstRoot(j); !r.IsZero() {
 		e = r
 	}
-	e = c.service(e)
-	if b.scopes[e] == nil && len(b.scopes) >= maxScopes {
-		return telemetry.Entity{}
+	s := Scope{Entity: c.service(e)}
+	if b.scopes[s] == nil && len(b.scopes) >= maxScopes {
+		return Scope{}
 	}
-	return e
+	return s
 }
 
-func (c *Correlator) watched(scope telemetry.Entity) int {
+// team is whose the group is: the first root's, else that of the entity that
+// deviates most and is anybody's.
+func (c *Correlator) team(g *group, roots []telemetry.Entity) string {
+	if c.cfg.Budget.Team == nil {
+		return ""
+	}
+	for _, e := range append(slices.Clone(roots), g.names()...) {
+		for _, e := range []telemetry.Entity{e, c.service(e)} {
+			if t := c.cfg.Budget.Team(e); t != "" {
+				return t
+			}
+		}
+	}
+	return ""
+}
+
+func (c *Correlator) watched(scope Scope) int {
 	if c.budget.cfg.Watched == nil {
 		return len(c.series)
 	}
@@ -133,23 +174,33 @@ func (c *Correlator) watched(scope telemetry.Entity) int {
 // why says in words why a candidate was held back.
 func (b *budget) why(h *ops.Suppressed) string {
 	whose := "the fleet"
-	if !h.Scope.IsZero() {
+	switch {
+	case h.ScopeTeam != "":
+		whose = "team " + h.ScopeTeam
+	case !h.Scope.IsZero():
 		whose = h.Scope.Name
 	}
 	chance := fmt.Sprintf("among %d watched series, signs this strong come by chance with p = %.2g", h.Watched, h.P)
 	if h.P >= 1 {
 		chance = fmt.Sprintf("among %d watched series, signs this strong are to be expected by chance", h.Watched)
 	}
-	return fmt.Sprintf("%s; the budget of %g false pages a week of %s allowed p = %.2g, and no user is clearly seen to suffer", chance, b.cfg.PagesPerWeek, whose, h.Level)
+	allowed := b.allowance(Scope{h.Scope, h.ScopeTeam})
+	if allowed == 0 {
+		return fmt.Sprintf("%s bears no false page: only what is certain opens, and no user is clearly seen to suffer; %s", whose, chance)
+	}
+	return fmt.Sprintf("%s; the budget of %g false pages a week of %s allowed p = %.2g, and no user is clearly seen to suffer", chance, allowed, whose, h.Level)
 }
 
 // certain names groups that the budget never holds back: other tools' alerts,
-// and processes that stopped or say that they are down.
+// processes that stopped or say that they are down, and the burn of an
+// objective that somebody declared.
 func (g *group) certain() bool {
 	return slices.ContainsFunc(g.records, func(r *record) bool {
 		switch {
 		case r.a.Kind == ops.AnomalyAlert:
 			return r.surprise >= contextOnly
+		case r.a.Kind == ops.AnomalySLOBurn:
+			return true
 		case r.a.Kind == ops.AnomalySilence:
 			return !weakSilence(&r.a) && r.a.Severity >= .5
 		}
@@ -175,33 +226,6 @@ func evident(j ops.Judgement) bool {
 	return z >= beyondZ || z >= clearZ && j.Impact >= clearImpact
 }
 
-// chance is the p-value of the group's own anomalies, as a few of n watched
-// series. Those of chronic series count less.
-func (g *group) chance(n int) float64 {
-	var ps, ws []float64
-	for _, r := range g.records {
-		if r.a.Kind == ops.AnomalyAlert || weakSilence(&r.a) || math.IsNaN(r.a.P) {
-			continue
-		}
-		ps, ws = append(ps, clip(r.a.P*looks(&r.a), 0, 1)), append(ws, r.surprise)
-	}
-	p, err := fdr.Merge(ps, ws, max(n, len(ps), 1))
-	if err != nil { // every value was clipped
-		return 1
-	}
-	return p
-}
-
-// looks is in how many looks a p-value was the smallest: that of a single
-// series is of its largest score in some hours, that of an entity's metrics
-// together is of one reading, of which there are a thousand in four hours.
-func looks(a *ops.Anomaly) float64 {
-	if a.Kind == ops.AnomalyJoint {
-		return 1000
-	}
-	return 1
-}
-
 // release moves a held-back candidate that came to nothing to the past.
 func (b *budget) release(now int64, g *group) {
 	if g.held == nil {
@@ -225,7 +249,7 @@ func (c *Correlator) Suppressed() []ops.Suppressed {
 	for _, g := range c.groups {
 		if g.held != nil {
 			h := *g.held
-			h.Entities = slices.Clone(h.Entities)
+			h.Entities, h.Verdicts = slices.Clone(h.Entities), slices.Clone(h.Verdicts)
 			out = append(out, h)
 		}
 	}
@@ -235,15 +259,24 @@ func (c *Correlator) Suppressed() []ops.Suppressed {
 	return out
 }
 
-// Budget says how much of the fleet's budget is used at now (Unix ms).
+// Budget says how much of the fleet's and of the teams' budgets is used at now
+// (Unix ms).
 func (c *Correlator) Budget(now int64) ops.Budget {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	b := c.budget
-	out := ops.Budget{PagesPerWeek: max(0, b.cfg.PagesPerWeek), PerService: b.cfg.PerService, Suppressed: b.kept}
-	if ctl := b.control(telemetry.Entity{}); ctl != nil && !b.cfg.PerService {
+	out := ops.Budget{PagesPerWeek: max(0, b.cfg.PagesPerWeek), PerService: b.cfg.PerService, Suppressed: b.kept, Teams: []ops.TeamBudget{}}
+	if ctl := b.control(Scope{}); ctl != nil && !b.cfg.PerService {
 		s := ctl.State(float64(now))
 		out.Spent, out.Pages, out.Level = s.Spent, s.Reports, ctl.Level(float64(now))
+	}
+	for _, name := range slices.Sorted(maps.Keys(b.cfg.Teams)) {
+		t := ops.TeamBudget{Team: name, PagesPerWeek: b.cfg.Teams[name]}
+		if ctl := b.control(Scope{Team: name}); ctl != nil {
+			s := ctl.State(float64(now))
+			t.Spent, t.Pages, t.Level = s.Spent, s.Reports, ctl.Level(float64(now))
+		}
+		out.Teams = append(out.Teams, t)
 	}
 	return out
 }
@@ -251,6 +284,7 @@ func (c *Correlator) Budget(now int64) ops.Budget {
 // ledger is what of a scope's budget is kept over a restart.
 type ledger struct {
 	Scope telemetry.Entity `json:"scope"`
+	Team  string           `json:"team,omitempty"`
 	State fdr.State        `json:"state"`
 }
 
@@ -259,10 +293,12 @@ func (c *Correlator) SaveBudget(w io.Writer) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	out := make([]ledger, 0, len(c.budget.scopes))
-	for e, ctl := range c.budget.scopes {
-		out = append(out, ledger{e, ctl.State(0)})
+	for s, ctl := range c.budget.scopes {
+		out = append(out, ledger{s.Entity, s.Team, ctl.State(0)})
 	}
-	slices.SortFunc(out, func(a, b ledger) int { return cmp.Compare(a.Scope.String(), b.Scope.String()) })
+	slices.SortFunc(out, func(a, b ledger) int {
+		return cmp.Or(cmp.Compare(a.Team, b.Team), cmp.Compare(a.Scope.String(), b.Scope.String()))
+	})
 	if err := json.NewEncoder(w).Encode(out); err != nil {
 		return fmt.Errorf("write the alert budget: %w", err)
 	}
@@ -277,7 +313,10 @@ func (c *Correlator) LoadBudget(r io.Reader) error {
 	}
 	fresh := newBudget(c.budget.cfg)
 	for _, l := range in {
-		if ctl := fresh.control(l.Scope); ctl != nil && len(fresh.scopes) <= maxScopes+1 {
+		if _, known := fresh.cfg.Teams[l.Team]; l.Team != "" && !known {
+			continue // the team has no budget of its own any more
+		}
+		if ctl := fresh.control(Scope{l.Scope, l.Team}); ctl != nil && len(fresh.scopes) <= maxScopes+1 {
 			if err := ctl.Restore(l.State); err != nil {
 				return fmt.Errorf("read the alert budget: %w", err)
 			}

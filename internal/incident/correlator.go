@@ -158,7 +158,9 @@ func (c *Correlator) Anomaly(a ops.Anomaly) {
 		c.stats.Overflow++
 		return
 	}
-	c.pending[a.ID] = &record{a: a, series: seriesKey(&a), count: 1}
+	r := &record{a: a, series: seriesKey(&a), count: 1}
+	r.note(&a)
+	c.pending[a.ID] = r
 }
 
 // maxChanges bounds the changes that are remembered.

@@ -23,6 +23,8 @@ type record struct {
 	moved    bool    // it was moved from one group to another by itself
 	gap      int64   // longest time (ms) between two news of it, 0 before the second
 	why      []Reason
+	p        [families]float64 // newest p-value of each test of its series...
+	spoke    [families]bool    // ...that spoke
 }
 
 // update takes newer news of the same anomaly.
@@ -32,6 +34,7 @@ func (r *record) update(a ops.Anomaly) {
 	r.gap = max(r.gap, a.LastSeen-r.a.LastSeen)
 	a.Severity = max(a.Severity, r.a.Severity)
 	a.ID = r.a.ID
+	r.note(&a)
 	r.a = a
 }
 
@@ -87,6 +90,7 @@ type group struct {
 	splits   int             // groups that were split off
 	from     string          // the group that this one was split off, "" when none
 	held     *ops.Suppressed // why the budget holds it back; nil when it does not
+	evidence float64         // severity by evidence and impact, of the last accepted judgement
 }
 
 func newGroup(r *record, from string) *group {
@@ -238,6 +242,8 @@ func mild(a *ops.Anomaly) bool { return a.Kind == ops.AnomalyJoint && a.Severity
 // strong names the anomalies that may open an incident alone.
 func strong(a *ops.Anomaly) bool {
 	switch {
+	case a.Kind == ops.AnomalySLOBurn:
+		return true
 	case a.Kind == ops.AnomalySilence:
 		return a.Severity >= .5 && (a.Signal == telemetry.SignalSaturation || a.Signal == telemetry.SignalUp || a.Signal == telemetry.SignalOther)
 	case a.Kind == ops.AnomalyAlert:

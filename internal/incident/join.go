@@ -104,6 +104,9 @@ func (c *Correlator) placeOne(r *record, now int64) {
 		old.a.LastSeen = max(old.a.LastSeen, r.a.LastSeen)
 		old.a.Severity = max(old.a.Severity, r.a.Severity)
 		old.a.Observed, old.a.Ended = r.a.Observed, r.a.Ended
+		if f := familyOf(&r.a); !old.spoke[f] {
+			old.note(&r.a)
+		}
 		if old.count <= maxAliases {
 			c.records[r.a.ID] = old
 		}

@@ -123,12 +123,13 @@ func (c *Correlator) Load(ins []ops.Incident) {
 			continue
 		}
 		g := &group{id: in.ID, onset: in.Onset, last: max(in.Onset, in.Updated), bySeries: map[uint64]*record{},
-			entities: map[telemetry.Entity]float64{}, in: &in, judged: in.Updated, timeline: slices.Clone(in.Timeline)}
+			entities: map[telemetry.Entity]float64{}, in: &in, evidence: in.Severity, judged: in.Updated, timeline: slices.Clone(in.Timeline)}
 		if len(in.Entities) > 0 {
 			g.founder = in.Entities[0]
 		}
 		for _, a := range in.Anomalies {
 			r := &record{a: a, series: seriesKey(&a), surprise: 1, count: 1, why: []Reason{{Name: "founder", Text: "it was part of it before the restart", Weight: 1}}}
+			r.note(&a)
 			g.add(r, c.cfg.MaxAnomalies)
 			c.records[a.ID] = r
 			c.indexEntities(g, r)

@@ -26,6 +26,7 @@ const (
 	AnomalySequence    AnomalyKind = "sequence" // the order of log lines within requests
 	AnomalyJoint       AnomalyKind = "joint"    // of all metrics of an entity together
 	AnomalyAlert       AnomalyKind = "alert"    // another tool's alert
+	AnomalySLOBurn     AnomalyKind = "slo_burn" // a declared objective's error budget goes too fast
 )
 
 // Anomaly is a deviation of one series, template or entity over a span of
@@ -152,6 +153,7 @@ type Judgement struct {
 	ImpactText string  `json:"impact_text"`
 	Causes     []Cause `json:"causes"` // best first, every role
 	Links      []Link  `json:"links"`  // the part of the graph worth drawing
+	Harm       Harm    `json:"harm"`   // what the objectives say
 }
 
 // Link is a directed dependency drawn in the incident's picture: From depends
@@ -169,7 +171,9 @@ type Suppressed struct {
 	Title     string             `json:"title"`
 	Sentence  string             `json:"sentence"`
 	Why       string             `json:"why"`            // it is held back, in plain language
-	Scope     telemetry.Entity   `json:"scope"`          // whose budget; zero is the fleet's
+	Team      string             `json:"team"`           // whose it would be; "" when nobody's
+	Scope     telemetry.Entity   `json:"scope"`          // service whose budget; zero is the team's or the fleet's
+	ScopeTeam string             `json:"scope_team"`     // team whose budget; "" is the service's or the fleet's
 	Onset     int64              `json:"onset_unix_ms"`  // of its evidence
 	First     int64              `json:"first_unix_ms"`  // when it was first held back
 	Last      int64              `json:"last_unix_ms"`   // when it was last held back
@@ -181,6 +185,18 @@ type Suppressed struct {
 	Impact    float64            `json:"impact"`         // 0..1
 	Anomalies int                `json:"anomalies"`      // that it is made of
 	Entities  []telemetry.Entity `json:"entities"`       // strongest first
+	Verdicts  []EntityVerdict    `json:"verdicts"`       // what all tests of each entity say together, least p first
+}
+
+// EntityVerdict is what all tests of one entity say together: of its single
+// series, of all its metrics jointly, and of what is dear for its load.
+type EntityVerdict struct {
+	Entity telemetry.Entity `json:"entity"`
+	P      float64          `json:"p_value"`        // of all its tests together
+	Single float64          `json:"p_single"`       // of its single series, for their number; 1 when none spoke
+	Joint  float64          `json:"p_joint"`        // of all its metrics together; 1 when they did not speak
+	Load   float64          `json:"p_load"`         // given its load; 1 when it did not speak
+	Series int              `json:"series_watched"` // of the entity
 }
 
 // Budget is the state of the budget of false pages.
@@ -191,6 +207,17 @@ type Budget struct {
 	Pages        float64 `json:"pages"`                // opened by the budget in the last week, decayed
 	Level        float64 `json:"level"`                // p-value that the next candidate may have
 	Suppressed   int     `json:"suppressed"`           // candidates held back since start
+
+	Teams []TeamBudget `json:"teams" nullable:"false"` // with a budget of their own
+}
+
+// TeamBudget is the state of one team's budget of false pages.
+type TeamBudget struct {
+	Team         string  `json:"team"`
+	PagesPerWeek float64 `json:"false_pages_per_week"` // 0: the team bears none
+	Spent        float64 `json:"spent"`                // of the last week's, in expected false pages
+	Pages        float64 `json:"pages"`                // opened by the budget in the last week, decayed
+	Level        float64 `json:"level"`                // p-value that the next candidate may have
 }
 
 // Event is one line of an incident's timeline.
@@ -219,7 +246,11 @@ type Incident struct {
 	Sentence   string             `json:"sentence"`
 	Verdict    Verdict            `json:"verdict"`
 	Severity   float64            `json:"severity"` // 0..1
-	Impact     float64            `json:"impact"`   // 0..1: share of the estate's requests that suffer
+	Level      Level              `json:"severity_level" enum:"critical,major,minor,info"`
+	Grounds    string             `json:"severity_text"` // why it has this level
+	Team       string             `json:"team"`          // whose it is; "" when nobody's
+	Harm       Harm               `json:"harm"`          // what the objectives say
+	Impact     float64            `json:"impact"`        // 0..1: share of the estate's requests that suffer
 	ImpactText string             `json:"impact_text"`
 	Confidence float64            `json:"confidence"` // probability of the first cause
 	Onset      int64              `json:"onset_unix_ms"`
