@@ -69,6 +69,7 @@ func layers() map[string]entry {
 		"internal/logread":          in(stages),
 		"internal/normalize":        in(stages),
 		"internal/rules":            in(stages), // the operator's word
+		"internal/slo":              in(stages),
 		"internal/topology":         in(stages),
 
 		"internal/ingest":              in(adapters), // what receivers share

@@ -20,6 +20,9 @@ type Summary struct {
 	Sentence   string            `json:"sentence"`
 	Verdict    ops.Verdict       `json:"verdict" enum:"cause,local,unknown,no_incident"`
 	Severity   float64           `json:"severity"`
+	Level      ops.Level         `json:"severity_level" enum:"critical,major,minor,info"`
+	Grounds    string            `json:"severity_text" doc:"Why it has this level."`
+	Team       string            `json:"team" doc:"Whose it is; empty when nobody's."`
 	Impact     float64           `json:"impact"`
 	ImpactText string            `json:"impact_text"`
 	Confidence float64           `json:"confidence"`
@@ -41,6 +44,7 @@ type Summary struct {
 func summarise(in *ops.Incident) Summary {
 	s := Summary{
 		ID: in.ID, State: in.State, Title: in.Title, Sentence: in.Sentence, Verdict: in.Verdict, Severity: in.Severity,
+		Level: in.Level, Grounds: in.Grounds, Team: in.Team,
 		Impact: in.Impact, ImpactText: in.ImpactText, Confidence: in.Confidence, Onset: in.Onset, Opened: in.Opened,
 		Updated: in.Updated, Resolved: in.Resolved, MergedInto: in.MergedInto, Affected: len(in.Entities),
 		Anomalies: len(in.Anomalies), Alerts: in.Alerts, Mark: in.Mark,
@@ -63,6 +67,7 @@ type listIncidentsInput struct {
 	Range
 	State string `query:"state" doc:"Comma-separated states; 'active' is open, acknowledged and mitigating." example:"active"`
 	Sort  string `query:"sort" enum:"onset,rank" default:"onset" doc:"onset: newest first; rank: open first, then by impact times confidence."`
+	Team  string `query:"team" maxLength:"200" doc:"Only this team's."`
 	Limit int    `query:"limit" minimum:"1" maximum:"1000" default:"100"`
 }
 
@@ -88,16 +93,18 @@ func (s *Server) listIncidents(ctx context.Context, in *listIncidentsInput) (*bo
 			return nil, err
 		}
 	}
-	if in.Sort == "rank" {
+	if in.Sort == "rank" || in.Team != "" {
 		f.Limit = incidentCap // the worst must not be cut off because it is old
 	}
 	list, err := s.state.Incidents(ctx, f)
 	if err != nil {
 		return nil, fmt.Errorf("list incidents: %w", err)
 	}
-	out := make([]Summary, len(list))
+	out := make([]Summary, 0, len(list))
 	for i := range list {
-		out[i] = summarise(&list[i])
+		if in.Team == "" || list[i].Team == in.Team {
+			out = append(out, summarise(&list[i]))
+		}
 	}
 	if in.Sort == "rank" {
 		slices.SortStableFunc(out, compareRank)
@@ -106,7 +113,8 @@ func (s *Server) listIncidents(ctx context.Context, in *listIncidentsInput) (*bo
 }
 
 type suppressedInput struct {
-	Limit int `query:"limit" minimum:"1" maximum:"1000" default:"100"`
+	Team  string `query:"team" maxLength:"200" doc:"Only this team's."`
+	Limit int    `query:"limit" minimum:"1" maximum:"1000" default:"100"`
 }
 
 // SuppressedList is what the budget of false pages holds back, newest first.
@@ -117,6 +125,10 @@ type SuppressedList struct {
 
 func (s *Server) listSuppressed(_ context.Context, in *suppressedInput) (*body[SuppressedList], error) {
 	list, budget := s.live.Suppressed()
+	budget.Teams = nonNil(budget.Teams)
+	if in.Team != "" {
+		list = slices.DeleteFunc(list, func(x ops.Suppressed) bool { return x.Team != in.Team })
+	}
 	return ok(SuppressedList{Budget: budget, Suppressed: nonNil(list[:min(len(list), in.Limit)])}), nil
 }
 

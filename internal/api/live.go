@@ -50,6 +50,11 @@ type Estate interface {
 	// Suppressed lists the incident candidates that the budget of false pages
 	// holds back, newest first, and the state of the budget.
 	Suppressed() ([]ops.Suppressed, ops.Budget)
+	// SLOs lists the objectives, declared ones first, then by how little of
+	// the error budget is left.
+	SLOs() []ops.SLO
+	// TeamOf names whose an entity is, "" when it is nobody's.
+	TeamOf(telemetry.Entity) string
 	// Subscribe streams changes until ctx ends, then closes the channel. The
 	// channel is bounded: for a reader that is too slow events are dropped
 	// and counted in Stats.EventsDropped; the reader is not told otherwise,

@@ -163,8 +163,24 @@ func (p *samplePipeline) Services() []api.ServiceState {
 
 func (p *samplePipeline) GraphAt(t int64) *graph.View { return p.graph.AsOf(t) }
 
+func (p *samplePipeline) SLOs() []ops.SLO {
+	sli := .9987
+	gone := int64(3 * 3600_000)
+	return []ops.SLO{{Name: "orders answer", Entity: telemetry.Entity{Kind: telemetry.KindService, Name: "orders"}, Kind: "availability", Objective: .999,
+		Window: 30 * 24 * 3600_000, SLI: &sli, Requests: 10_000, Bad: 13, Left: -.3, Exhausted: &gone, Burns: []ops.Burn{}, Sentence: "99.9 % of requests are to be answered without failure in 30 days (declared): 99.87 % were, the budget is overspent by 30 %."},
+		{Name: "usual availability", Entity: telemetry.Entity{Kind: telemetry.KindService, Name: "cart"}, Kind: "availability", Objective: .99,
+			Window: 30 * 24 * 3600_000, Inferred: true, Left: 1, Burns: []ops.Burn{}, Sentence: "no requests were seen."}}
+}
+
+func (p *samplePipeline) TeamOf(e telemetry.Entity) string {
+	if e.Name == "orders" || e.Name == "orders-db" {
+		return "shop"
+	}
+	return ""
+}
+
 func (p *samplePipeline) Suppressed() ([]ops.Suppressed, ops.Budget) {
-	return []ops.Suppressed{{ID: "held-2", Title: "search: slow", Why: "chance", P: .4, Level: .3, First: 2}, {ID: "held-1", First: 1}},
+	return []ops.Suppressed{{ID: "held-2", Title: "search: slow", Why: "chance", P: .4, Level: .3, First: 2, Team: "shop"}, {ID: "held-1", First: 1}},
 		ops.Budget{PagesPerWeek: 3, Spent: .5, Level: .25, Suppressed: 2}
 }
 

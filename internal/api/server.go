@@ -158,6 +158,7 @@ func (s *Server) routes() {
 	get(s, "status", "status", "What Norn watches, what it refused and what it raised", s.getStatus)
 	get(s, "list-incidents", "incidents", "List incidents", s.listIncidents)
 	get(s, "list-suppressed", "suppressed", "Incident candidates that the budget of false pages holds back, and why", s.listSuppressed)
+	get(s, "list-slos", "slos", "Service level objectives: how they are kept, how fast error budgets go", s.listSLOs)
 	get(s, "get-incident", "incidents/{id}", "One incident with causes, evidence and timeline", s.getIncident)
 	get(s, "why", "incidents/{id}/why", "Why an anomaly is in the incident", s.getWhy)
 	post(s, "acknowledge", "incidents/{id}/acknowledge", "Acknowledge an incident", s.act(Live.Acknowledge))

@@ -25,6 +25,8 @@ type Service struct {
 	P95         *float64         `json:"p95_seconds"`
 	Spark       []*float64       `json:"spark" nullable:"false" doc:"p95 (else the request rate) of the last half hour, a value a minute."`
 	IncidentID  string           `json:"incident_id,omitempty"`
+	Team        string           `json:"team,omitempty" doc:"Whose it is."`
+	SLO         string           `json:"slo,omitempty" doc:"Its objective with the least budget left, in a line."`
 	LastSeen    int64            `json:"last_seen_unix_ms"`
 }
 
@@ -65,12 +67,12 @@ func (s *Server) readCells(ctx context.Context, now int64) []Service {
 	rate := read(`sum by (entity) (norn_request_rate)`)
 	errs := read(`max by (entity) (norn_error_ratio)`)
 	p95 := read(`max by (entity) (norn_latency_seconds{quantile="0.95"})`)
-	states := s.live.Services()
+	states, slos := s.live.Services(), s.live.SLOs()
 	out := make([]Service, 0, len(states))
 	for _, st := range states {
 		key := st.Entity.String()
 		c := Service{Entity: st.Entity, Health: st.Health, State: st.State, Text: st.Text, IncidentID: st.IncidentID,
-			LastSeen: st.LastSeen, RequestRate: newest(rate[key]), ErrorRatio: newest(errs[key]), P95: newest(p95[key]), Spark: p95[key]}
+			LastSeen: st.LastSeen, Team: s.live.TeamOf(st.Entity), SLO: sloOf(slos, st.Entity), RequestRate: newest(rate[key]), ErrorRatio: newest(errs[key]), P95: newest(p95[key]), Spark: p95[key]}
 		if c.Spark == nil {
 			c.Spark = rate[key]
 		}

@@ -240,6 +240,12 @@ func (l *live) GraphAt(t int64) *graph.View { return l.pipe.GraphAt(t) }
 // Suppressed lists what the budget of false pages holds back.
 func (l *live) Suppressed() ([]ops.Suppressed, ops.Budget) { return l.pipe.Suppressed() }
 
+// SLOs lists the service level objectives.
+func (l *live) SLOs() []ops.SLO { return l.pipe.SLOs() }
+
+// TeamOf names whose an entity is.
+func (l *live) TeamOf(e telemetry.Entity) string { return l.pipe.TeamOf(e) }
+
 // Subscribe translates the pipeline's events.
 func (l *live) Subscribe(ctx context.Context) <-chan api.Event {
 	in := l.pipe.Subscribe(ctx)

@@ -41,8 +41,19 @@ func stageConfig(c config.Config) pipeline.Config {
 			Seasons: c.Detect.Seasons.MaxSeries, Calendar: calendar(c.Detect.Seasons)},
 		Incident:    incident.Config{Quiet: time.Duration(c.Incident.QuietPeriod).Milliseconds(), MaxGroups: c.Incident.MaxOpen, Budget: alertBudget(c.Alerts.Budget)},
 		Rules:       c.Detect.Config,
+		Teams:       teams(c.Teams),
+		SLOs:        c.SLOs,
 		GraphExpiry: time.Duration(c.Topology.Expiry),
 	}
+}
+
+// teams turns the configuration's teams into the pipeline's.
+func teams(list []config.Team) []pipeline.Team {
+	out := make([]pipeline.Team, len(list))
+	for i, t := range list {
+		out[i] = pipeline.Team{Name: t.Name, Match: t.Match, PagesPerWeek: t.FalsePagesPerWeek}
+	}
+	return out
 }
 
 // calendar makes the seasons' calendar. The settings have been checked; what

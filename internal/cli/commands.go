@@ -45,10 +45,10 @@ func (a *asker) print(w io.Writer, v any, table func(io.Writer)) error {
 	return &Error{ExitUsage, fmt.Errorf("-o %q is not one of table, json", a.output)}
 }
 
-// Commands returns the operator's verbs: incidents, series, mutes, status.
+// Commands returns the operator's verbs: incidents, series, mutes, slo, status.
 func Commands() []*cobra.Command {
 	a := &asker{}
-	verbs := []*cobra.Command{incidentsCommand(a), seriesCommand(a), mutesCommand(a), statusCommand(a)}
+	verbs := []*cobra.Command{incidentsCommand(a), seriesCommand(a), mutesCommand(a), sloCommand(a), statusCommand(a)}
 	for _, v := range verbs {
 		f := v.PersistentFlags()
 		f.StringVar(&a.server, "server", envOr("NORN_SERVER", "127.0.0.1:7700"), "address of the running Norn (or $NORN_SERVER)")
@@ -77,6 +77,7 @@ func incidentsCommand(a *asker) *cobra.Command {
 
 func listIncidents(a *asker) *cobra.Command {
 	var states []string
+	var team string
 	var limit int
 	var exitCode bool
 	c := &cobra.Command{
@@ -86,6 +87,9 @@ func listIncidents(a *asker) *cobra.Command {
 			q := url.Values{"limit": {strconv.Itoa(limit)}}
 			for _, s := range states {
 				q.Add("state", s)
+			}
+			if team != "" {
+				q.Set("team", team)
 			}
 			var got api.IncidentList
 			if err := a.client().get(cmd.Context(), "/api/v1/incidents", q, &got); err != nil {
@@ -99,29 +103,35 @@ func listIncidents(a *asker) *cobra.Command {
 		},
 	}
 	c.Flags().StringSliceVar(&states, "state", nil, "only these states: open, acknowledged, mitigating, resolved, muted")
+	c.Flags().StringVar(&team, "team", "", "only this team's")
 	c.Flags().IntVar(&limit, "limit", 50, "at most this many")
 	c.Flags().BoolVar(&exitCode, "exit-code", false, "exit with 5 when any incident is listed")
 	return c
 }
 
 func listSuppressed(a *asker) *cobra.Command {
+	var team string
 	var limit int
 	c := &cobra.Command{
 		Use: "suppressed", Short: "List what the budget of false pages holds back, and why", Args: cobra.NoArgs,
 		Long: `Lists the candidates that did not become incidents because their evidence may
-well be chance and the budget of false pages (alerts.budget in the configuration)
-does not allow them, newest first. They open when their evidence grows.
+well be chance and the budget of false pages (alerts.budget in the configuration,
+or the team's own) does not allow them, newest first. They open when their evidence grows.
 
-JSON: budget{false_pages_per_week, spent, level, ...}, suppressed[]{title, why, p_value, level, ...}.`,
+JSON: budget{false_pages_per_week, spent, level, ...}, suppressed[]{title, team, why, p_value, level, verdicts, ...}.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var got api.SuppressedList
 			q := url.Values{"limit": {strconv.Itoa(limit)}}
+			if team != "" {
+				q.Set("team", team)
+			}
 			if err := a.client().get(cmd.Context(), "/api/v1/suppressed", q, &got); err != nil {
 				return err
 			}
 			return a.print(cmd.OutOrStdout(), got, func(w io.Writer) { suppressedPage(w, &got) })
 		},
 	}
+	c.Flags().StringVar(&team, "team", "", "only this team's")
 	c.Flags().IntVar(&limit, "limit", 50, "at most this many")
 	return c
 }

@@ -18,6 +18,13 @@ func clock(ms int64) string {
 	return time.UnixMilli(ms).Format("2006-01-02 15:04:05")
 }
 
+func dash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
+}
+
 func percent(v float64) string { return fmt.Sprintf("%.0f %%", 100*v) }
 
 func incidentTable(w io.Writer, list []api.Summary) {
@@ -25,29 +32,34 @@ func incidentTable(w io.Writer, list []api.Summary) {
 		fmt.Fprintln(w, "No incidents.")
 		return
 	}
-	fmt.Fprintln(w, "ID\tSTATE\tSINCE\tROOT\tSURE\tALERTS\tTITLE")
+	fmt.Fprintln(w, "ID\tSTATE\tSINCE\tSEVERITY\tTEAM\tROOT\tSURE\tALERTS\tTITLE")
 	for i := range list {
 		in := &list[i]
 		root := in.Root.String()
 		if root == "" {
 			root = "-"
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%d\t%s\n",
-			in.ID, in.State, clock(in.Onset), root, percent(in.Confidence), in.Alerts, in.Title)
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%d\t%s\n",
+			in.ID, in.State, clock(in.Onset), dash(string(in.Level)), dash(in.Team), root, percent(in.Confidence), in.Alerts, in.Title)
 	}
 }
 
 func suppressedPage(w io.Writer, got *api.SuppressedList) {
 	b := &got.Budget
 	switch {
-	case b.PagesPerWeek == 0:
+	case b.PagesPerWeek == 0 && len(b.Teams) == 0:
 		fmt.Fprintln(w, "There is no budget: nothing is held back.")
 		return
+	case b.PagesPerWeek == 0:
+		fmt.Fprintf(w, "There is no budget but those of teams; %d candidates held back since start.\n", b.Suppressed)
 	case b.PerService:
 		fmt.Fprintf(w, "Budget: %g false pages a week for each service; %d candidates held back since start.\n", b.PagesPerWeek, b.Suppressed)
 	default:
 		fmt.Fprintf(w, "Budget: %g false pages a week, %.2f of them used; the next candidate may have p = %.2g; %d candidates held back since start.\n",
 			b.PagesPerWeek, b.Spent, b.Level, b.Suppressed)
+	}
+	for _, t := range b.Teams {
+		fmt.Fprintf(w, "Team %s: %g false pages a week, %.2f of them used; the next candidate may have p = %.2g.\n", t.Team, t.PagesPerWeek, t.Spent, t.Level)
 	}
 	for i := range got.Suppressed {
 		s := &got.Suppressed[i]
@@ -55,7 +67,14 @@ func suppressedPage(w io.Writer, got *api.SuppressedList) {
 		if s.Ended != 0 {
 			state = "came to nothing at " + clock(s.Ended)
 		}
-		fmt.Fprintf(w, "\n%s, since %s, %s\n  %s\n", s.Title, clock(s.Onset), state, s.Why)
+		whose := ""
+		if s.Team != "" {
+			whose = " (team " + s.Team + ")"
+		}
+		fmt.Fprintf(w, "\n%s%s, since %s, %s\n  %s\n", s.Title, whose, clock(s.Onset), state, s.Why)
+		for _, v := range s.Verdicts {
+			fmt.Fprintf(w, "  %s: p = %.2g by all of its tests (single series %.2g, together %.2g, given its load %.2g)\n", v.Entity, v.P, v.Single, v.Joint, v.Load)
+		}
 	}
 }
 
@@ -71,6 +90,13 @@ func incidentPage(w io.Writer, in *ops.Incident) {
 		fmt.Fprintf(w, "marked\t%s\n", in.Mark)
 	}
 	fmt.Fprintf(w, "verdict\t%s, %s sure\n", in.Verdict, percent(in.Confidence))
+	fmt.Fprintf(w, "severity\t%s: %s\n", dash(string(in.Level)), dash(in.Grounds))
+	if in.Team != "" {
+		fmt.Fprintf(w, "team\t%s\n", in.Team)
+	}
+	for _, h := range in.Harm.SLOs {
+		fmt.Fprintf(w, "objective\t%s of %s: %s\n", h.SLO, h.Entity, h.Text)
+	}
 	fmt.Fprintf(w, "impact\t%s\n", in.ImpactText)
 	fmt.Fprintf(w, "folded in\t%d alerts and anomalies\n\n", in.Alerts)
 	fmt.Fprintln(w, "ROLE\tENTITY\tSCORE\tSINCE\tSIGNAL")

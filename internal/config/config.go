@@ -21,6 +21,7 @@ import (
 
 	"github.com/norn-aiops/norn/internal/logread"
 	"github.com/norn-aiops/norn/internal/rules"
+	"github.com/norn-aiops/norn/internal/slo"
 )
 
 // defaultYAML is the commented reference; a test holds it equal to [Default].
@@ -39,6 +40,8 @@ type Config struct {
 	Detect    Detect    `yaml:"detection"`
 	Incident  Incident  `yaml:"incident"`
 	Alerts    Alerts    `yaml:"alerts"`
+	Teams     []Team    `yaml:"teams"`
+	SLOs      []SLO     `yaml:"slos"`
 	Log       Log       `yaml:"log"`
 }
 
@@ -249,6 +252,16 @@ type Budget struct {
 	Per               string  `yaml:"per"`                  // fleet or service
 }
 
+// Team looks after the entities that match, or any of whose series does.
+type Team struct {
+	Name              string   `yaml:"name"`
+	Match             []string `yaml:"match"`                // selectors, as in detection rules; any is enough
+	FalsePagesPerWeek *float64 `yaml:"false_pages_per_week"` // budget of its own; left out: it shares alerts.budget; 0 bears none
+}
+
+// SLO declares a service level objective.
+type SLO = slo.Config
+
 // Log is Norn's own log.
 type Log struct {
 	Level  string `yaml:"level"`
@@ -284,6 +297,8 @@ func Default() Config {
 			Config: rules.Config{Rules: []rules.Rule{}, Mutes: []rules.Mute{}, CustomMetrics: []rules.CustomMetric{}}, Plugins: []Plugin{}},
 		Incident: Incident{QuietPeriod: d(2 * time.Minute), MaxOpen: 200},
 		Alerts:   Alerts{Budget: Budget{FalsePagesPerWeek: 3, Per: "fleet"}},
+		Teams:    []Team{},
+		SLOs:     []SLO{},
 		Log:      Log{Level: "info", Format: "text"},
 	}
 }

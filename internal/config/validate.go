@@ -14,6 +14,7 @@ import (
 	"github.com/norn-aiops/norn/internal/holiday"
 	"github.com/norn-aiops/norn/internal/logread"
 	"github.com/norn-aiops/norn/internal/rules"
+	"github.com/norn-aiops/norn/internal/slo"
 )
 
 // Validate checks every value and returns all faults at once, each naming its
@@ -29,6 +30,8 @@ func (c *Config) Validate() error {
 	c.checkStages(bad)
 	c.checkPlugins(bad)
 	c.checkFiles(bad)
+	c.checkTeams(bad)
+	slo.Check(c.SLOs, selector, bad)
 	for i := range c.Scrape {
 		c.Scrape[i].check(fmt.Sprintf("scrape_configs[%d]", i), bad)
 	}
@@ -197,6 +200,42 @@ func (c *Config) checkStages(bad report) {
 	if c.Log.Format != "text" && c.Log.Format != "json" {
 		bad("log.format", "%q is not one of text, json", c.Log.Format)
 	}
+}
+
+// maxTeams bounds the teams of a configuration.
+const maxTeams = 200
+
+func (c *Config) checkTeams(bad report) {
+	if len(c.Teams) > maxTeams {
+		bad("teams", "%d are too many, at most %d", len(c.Teams), maxTeams)
+	}
+	taken := map[string]bool{}
+	for i, t := range c.Teams {
+		key := fmt.Sprintf("teams[%d]", i)
+		switch {
+		case strings.TrimSpace(t.Name) == "":
+			bad(key+".name", "must not be empty")
+		case taken[t.Name]:
+			bad(key+".name", "%q is taken", t.Name)
+		}
+		taken[t.Name] = true
+		if len(t.Match) == 0 {
+			bad(key+".match", "must name at least one selector like '{service_name=\"cart\"}'")
+		}
+		for j, m := range t.Match {
+			if err := selector(m); err != nil {
+				bad(fmt.Sprintf("%s.match[%d]", key, j), "%v", err)
+			}
+		}
+		if n := t.FalsePagesPerWeek; n != nil && !(*n >= 0 && *n <= 10_000) {
+			bad(key+".false_pages_per_week", "must be between 0 and 10000")
+		}
+	}
+}
+
+func selector(text string) error {
+	_, err := rules.NewMatcher(text)
+	return err
 }
 
 func (s *Scrape) check(key string, bad report) {

@@ -13,7 +13,7 @@ import (
 )
 
 // thousand says that a thousand series are watched.
-func thousand(telemetry.Entity) int { return 1000 }
+func thousand(Scope) int { return 1000 }
 
 // signs makes two anomalies of one entity with the p-value.
 func signs(c *Correlator, entity string, number uint64, at int64, p float64) {
@@ -146,7 +146,7 @@ func TestTheBudgetHoldsOverWeeksOfChance(t *testing.T) {
 	const seed, weeks, perWeek, allowed = 5, 10, 150, 3.0
 	t.Logf("seed %d", seed)
 	r := rand.New(rand.NewPCG(seed, 0))
-	c := New(Config{MaxSeries: 1000, Budget: BudgetConfig{PagesPerWeek: allowed, Watched: func(telemetry.Entity) int { return 2 }}})
+	c := New(Config{MaxSeries: 1000, Budget: BudgetConfig{PagesPerWeek: allowed, Watched: func(Scope) int { return 2 }}})
 	pages := 0
 	for i := range uint64(weeks * perWeek) {
 		at := t0 + int64(i)*week/perWeek

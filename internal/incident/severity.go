@@ -63,7 +63,10 @@ type Grade struct {
 // nothing is reached at all. Nothing here is reached by a few bad requests:
 // burn rates are lower bounds, and impact needs evidence.
 func Severity(evidence, impact float64, entities int, harm ops.Harm) Grade {
-	if !(evidence >= leastEvidence) {
+	if math.IsNaN(evidence) {
+		evidence = 0
+	}
+	if evidence < leastEvidence {
 		impact = 0
 	}
 	burn, spent, by := 0.0, 0.0, ops.SLOHarm{}

@@ -10,14 +10,17 @@ import (
 	"github.com/norn-aiops/norn/internal/telemetry"
 )
 
-// watched counts the watched series of an entity, or of all for the zero
-// Entity: for so many must the budget of false pages correct.
-func watched(e *detect.Engine) func(telemetry.Entity) int {
-	return func(of telemetry.Entity) int {
-		if of.IsZero() {
+// watched counts the watched series of a scope: for so many must the budget of
+// false pages correct.
+func watched(e *detect.Engine, o *owners) func(incident.Scope) int {
+	return func(of incident.Scope) int {
+		switch {
+		case of.Team != "":
+			return o.ofTeam(e, of.Team)
+		case of.Entity.IsZero():
 			return e.Stats().Watched
 		}
-		return len(e.List(func(s *telemetry.Series) bool { return s.Entity == of || s.Peer == of }, 0))
+		return len(e.List(func(s *telemetry.Series) bool { return s.Entity == of.Entity || s.Peer == of.Entity }, 0))
 	}
 }
 

@@ -37,6 +37,7 @@ import (
 	"github.com/norn-aiops/norn/internal/normalize"
 	"github.com/norn-aiops/norn/internal/ops"
 	"github.com/norn-aiops/norn/internal/rules"
+	"github.com/norn-aiops/norn/internal/slo"
 	"github.com/norn-aiops/norn/internal/store"
 	"github.com/norn-aiops/norn/internal/telemetry"
 	"github.com/norn-aiops/norn/internal/topology"
@@ -53,6 +54,8 @@ type Config struct {
 	Cause     cause.Config
 	Rules     rules.Config // what the configuration file says about detection
 	Plugins   []Plugin     // detectors of the user's own
+	Teams     []Team       // who looks after what; the first that matches an entity has it
+	SLOs      []slo.Config // that were declared
 
 	GraphExpiry      time.Duration // an edge not seen for this long is gone (1 h)
 	SnapshotEvery    time.Duration // of Tick's clock; model state to the state store (1 min)
@@ -119,6 +122,8 @@ type Pipeline struct {
 	custom   customMetrics
 	plugins  plugins
 	balance  balance
+	owners   *owners
+	slos     sloBook
 
 	tickMu       sync.Mutex
 	lastSnapshot int64
@@ -134,7 +139,11 @@ type Pipeline struct {
 func New(cfg Config, log *slog.Logger, reg prometheus.Registerer) (*Pipeline, error) {
 	cfg = cfg.withDefaults()
 	engine := detect.New(cfg.Detect)
-	cfg.Incident.Budget.Watched = watched(engine)
+	own, err := newOwners(cfg.Teams)
+	if err != nil {
+		return nil, err
+	}
+	cfg.Incident.Budget.Watched, cfg.Incident.Budget.Team, cfg.Incident.Budget.Teams = watched(engine, own), own.team, own.budgets()
 	logs, err := normalize.NewLogs(cfg.Normalize)
 	if err != nil {
 		return nil, fmt.Errorf("cannot normalise logs: %w", err)
@@ -149,7 +158,10 @@ func New(cfg Config, log *slog.Logger, reg prometheus.Registerer) (*Pipeline, er
 		topo: topology.New(cfg.Topology), miner: logmine.New(cfg.Logmine),
 		engine: engine, graph: graph.New(expiry), corr: incident.New(cfg.Incident),
 		queue: anomalyQueue{max: cfg.MaxQueue}, drivers: driver.New(driver.Config{}), byLoad: map[string]bool{}, joint: joint.NewFleet(joint.FleetConfig{}),
-		started: time.Now(),
+		started: time.Now(), owners: own,
+	}
+	if err := p.slos.init(cfg, reg, log); err != nil {
+		return nil, err
 	}
 	if err := p.wishes.init(cfg.Rules); err != nil {
 		return nil, err
@@ -285,6 +297,11 @@ func (p *Pipeline) Tick(ctx context.Context, now int64) error {
 			p.queue.push(a)
 		}
 	}
+	for _, a := range p.burns(ctx, now) {
+		if !quiet {
+			p.queue.push(a)
+		}
+	}
 	p.tickPlugins(ctx, now, quiet)
 	anomalies, dropped := p.queue.drain()
 	p.met.dropped.Add(float64(dropped))
@@ -309,6 +326,7 @@ func (p *Pipeline) judge(ctx context.Context, now int64, view *graph.View) error
 			return fmt.Errorf("cannot gather the evidence of %s: %w", c.ID, err)
 		}
 		verdict := cause.Rank(in, p.cfg.Cause)
+		verdict.Harm = p.slos.harm(in.Onset, &verdict, c.Entities)
 		p.met.judged.WithLabelValues(string(verdict.Verdict)).Inc()
 		if err := p.keep(ctx, p.corr.Apply(now, c.ID, verdict)); err != nil {
 			return err

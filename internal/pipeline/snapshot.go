@@ -23,6 +23,7 @@ const (
 	blobJoint   = "joint"
 	blobClock   = "clock"
 	blobBudget  = "alert_budget"
+	blobSLOs    = "slos"
 )
 
 const (
@@ -36,7 +37,7 @@ const (
 func (p *Pipeline) Save(ctx context.Context) error {
 	p.tickMu.Lock()
 	defer p.tickMu.Unlock()
-	return p.save(ctx)
+	return errors.Join(p.save(ctx), p.saveSLOs(ctx, true))
 }
 
 func (p *Pipeline) save(ctx context.Context) error {
@@ -45,6 +46,9 @@ func (p *Pipeline) save(ctx context.Context) error {
 		if err := p.saveBlob(ctx, m.key, m.save); err != nil {
 			return err
 		}
+	}
+	if err := p.saveSLOs(ctx, false); err != nil {
+		return err
 	}
 	if err := p.saveMuted(ctx); err != nil {
 		return fmt.Errorf("cannot store the muted anomalies: %w", err)
@@ -112,6 +116,7 @@ func (p *Pipeline) restore(ctx context.Context, now int64) error {
 		return err
 	}
 	p.loadMuted(ctx)
+	p.loadSLOs(ctx)
 	restored := false
 	for _, m := range p.models() {
 		ok := p.loadBlob(ctx, m.key, m.load)

@@ -101,6 +101,8 @@ func StoredWishes(ctx context.Context, st store.State) (rules.Config, error) {
 func (p *Pipeline) describe(s *telemetry.Series) {
 	p.wishes.now.Load().Describe(s)
 	p.plugins.describe(s)
+	p.owners.describe(s)
+	p.slos.members.describe(s)
 }
 
 // Wishes gives what operators say about detection: in the configuration file,

@@ -27,7 +27,8 @@ const (
 type cell struct{ bad, total float32 }
 
 // history holds counts by the minute for six hours, and by the hour for the
-// objective's window. Minutes and hours are counted since 1970.
+// objective's window. Minutes and hours are counted since 1970; minute m is what
+// lies after its begin up to its end.
 type history struct {
 	fine  []cell // by minute mod fineMinutes
 	hours []cell // by hour mod len

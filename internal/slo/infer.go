@@ -153,7 +153,7 @@ func (p *Past) threshold() (float64, bool) {
 	slices.Sort(hours)
 	v := latencyRoom * hours[int(math.Ceil((1-keptShare)*float64(len(hours))))-1]
 	unit := math.Pow(10, math.Floor(math.Log10(v))-1)
-	return math.Ceil(v/unit-1e-9) * unit, true
+	return math.Ceil(v/unit-1e-3) * unit, true
 }
 
 // Save gives what must be kept over a restart.

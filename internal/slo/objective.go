@@ -149,7 +149,7 @@ func (o *Objective) Judge(now int64) (a ops.Anomaly, ok bool) {
 			continue
 		}
 		if !o.active {
-			onset := (o.began(bs[i].Limit) - 1) * 60_000
+			onset := o.began(bs[i].Limit) * 60_000
 			o.anomaly = ops.Anomaly{ID: o.id(onset), Onset: onset}
 			o.active = true
 		}
@@ -198,7 +198,7 @@ func (o *Objective) Harm(onset int64) (h ops.SLOHarm, ok bool) {
 	if o.h.last == 0 {
 		return h, false
 	}
-	c := o.h.since(onset/60_000 + 1)
+	c := o.h.since(onset / 60_000)
 	short := o.h.recent(max(5, min(hourMinutes, o.h.last-onset/60_000)))
 	_, _, left, perBad := o.budget()
 	h = ops.SLOHarm{SLO: o.Name, Entity: o.Entity, Inferred: o.Inferred, Objective: o.Target, Left: left, Spent: c.Bad * perBad}

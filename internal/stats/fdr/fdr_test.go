@@ -310,3 +310,50 @@ func TestWhatIsNoNumberIsRefused(t *testing.T) {
 		t.Errorf("a time that is no number moved the level from %g to %g", before, after)
 	}
 }
+
+// Tests of one thing that see the same values: the combination stays within its
+// level whatever their correlation, and one strong word is not outvoted by
+// tests that are silent. Seeded.
+func TestCauchyHoldsUnderDependence(t *testing.T) {
+	const seed, rounds, level = 11, 200_000, .01
+	t.Logf("seed %d", seed)
+	r := rand.New(rand.NewPCG(seed, 0))
+	for _, rho := range []float64{0, .5, .9, 1} {
+		hits := 0
+		for range rounds {
+			common, ps := r.NormFloat64(), make([]float64, 3)
+			for i := range ps {
+				z := math.Sqrt(rho)*common + math.Sqrt(1-rho)*r.NormFloat64()
+				ps[i] = .5 * math.Erfc(z/math.Sqrt2)
+			}
+			if p, err := Cauchy(ps, nil); err != nil || !(p >= 0 && p <= 1) {
+				t.Fatal(p, err)
+			} else if p <= level {
+				hits++
+			}
+		}
+		if share := float64(hits) / rounds; share > 1.15*level {
+			t.Errorf("correlation %g: %g of chance is below %g", rho, share, level)
+		}
+	}
+}
+
+func TestCauchyOfFewValues(t *testing.T) {
+	for _, tc := range []struct {
+		ps, ws []float64
+		want   float64
+	}{
+		{nil, nil, 1}, {[]float64{1e-6}, nil, 1e-6}, {[]float64{.03, .03}, nil, .03}, {[]float64{1e-6, 1, 1}, nil, 3e-6},
+		{[]float64{1, .7}, nil, .7}, {[]float64{0}, nil, Floor}, {[]float64{1e-6, 1}, []float64{3, 1}, 4e-6 / 3}, {[]float64{1e-6}, []float64{0}, 1},
+	} {
+		got, err := Cauchy(tc.ps, tc.ws)
+		if err != nil || math.Abs(got/tc.want-1) > 1e-3 {
+			t.Errorf("%v %v: %g, want %g (%v)", tc.ps, tc.ws, got, tc.want, err)
+		}
+	}
+	for _, bad := range [][2][]float64{{{math.NaN()}, nil}, {{1.1}, nil}, {{-.1}, nil}, {{.1}, {-1}}, {{.1}, {math.Inf(1)}}, {{.1}, {1, 1}}} {
+		if p, err := Cauchy(bad[0], bad[1]); err == nil || p != 1 {
+			t.Errorf("%v: %g, %v", bad, p, err)
+		}
+	}
+}

@@ -61,6 +61,17 @@ function Headline({ i, now }: { i: Incident; now: number }) {
       </div>
       <h1>{i.title}</h1>
       <p className="sentence">{i.sentence}</p>
+      {i.severity_level || i.team ? (
+        <p className="dim wrap-anywhere">
+          {i.severity_level ? `${i.severity_level}: ${i.severity_text}` : null}
+          {i.team ? `${i.severity_level ? "; " : ""}team ${i.team}` : null}
+        </p>
+      ) : null}
+      {(i.harm?.slos ?? []).slice(0, 1).map((h) => (
+        <p key={h.slo} className="dim wrap-anywhere">
+          Objective {h.slo} of {h.entity.name}: {h.text}
+        </p>
+      ))}
       {i.verdict === "unknown" ? <p className="dim">No cause stands out. Norn shows what deviates and does not guess.</p> : null}
       {i.merged_into ? (
         <p>

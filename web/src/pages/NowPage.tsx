@@ -86,6 +86,11 @@ function Cell({ s }: { s: Service }) {
         {s.entity.kind !== "service" ? <span className="kind">{s.entity.kind} </span> : null}
         {s.state === "ok" ? <span className="sr-only">well</span> : `${s.state}${s.text ? `: ${s.text}` : ""}`}
       </div>
+      {s.slo ? (
+        <div className="text" title={s.slo}>
+          {s.slo}
+        </div>
+      ) : null}
       {s.spark.length > 1 ? <Spark values={s.spark} /> : null}
       {measured ? <div className="nums">
         <div title="Requests a second">
@@ -105,12 +110,13 @@ function Cell({ s }: { s: Service }) {
   );
   const cls = `cell ${s.state}`;
   const hint = `${s.entity.kind}/${s.entity.name}`;
+  const title = s.team ? `${hint}, team ${s.team}` : hint;
   return s.incident_id ? (
-    <Link className={cls} to="/incidents/$id" params={{ id: s.incident_id }} search={{}} title={hint}>
+    <Link className={cls} to="/incidents/$id" params={{ id: s.incident_id }} search={{}} title={title}>
       {body}
     </Link>
   ) : (
-    <Link className={cls} to="/explore" search={{ entity: hint }} title={hint}>
+    <Link className={cls} to="/explore" search={{ entity: hint }} title={title}>
       {body}
     </Link>
   );
