@@ -237,10 +237,12 @@ func (b *sloBook) publish(note string) {
 			out = append(out, s)
 		}
 	}
-	for _, o := range b.inferred() {
-		s := o.State()
-		s.Note = note
-		out = append(out, s)
+	for e := range b.pasts {
+		for _, o := range b.inferred(e) {
+			s := o.State()
+			s.Note = note
+			out = append(out, s)
+		}
 	}
 	slices.SortFunc(out, func(a, b ops.SLO) int {
 		if a.Inferred != b.Inferred {
@@ -256,18 +258,16 @@ func (b *sloBook) publish(note string) {
 	b.states = out
 }
 
-// inferred gives the objectives of services' own pasts, where none of their
+// inferred gives the objectives of a service's own past, where none of their
 // kind was declared.
-func (b *sloBook) inferred() []*slo.Objective {
-	var out []*slo.Objective
-	for e, x := range b.pasts {
-		for _, o := range x.Known() {
-			if !slices.ContainsFunc(b.declared, func(d *declaration) bool { return d.of[e] != nil && (d.Kind() == o.Kind || d.Kind() == slo.Ratio) }) {
-				out = append(out, o)
-			}
-		}
+func (b *sloBook) inferred(e telemetry.Entity) []*slo.Objective {
+	x := b.pasts[e]
+	if x == nil {
+		return nil
 	}
-	return out
+	return slices.DeleteFunc(x.Known(), func(o *slo.Objective) bool {
+		return slices.ContainsFunc(b.declared, func(d *declaration) bool { return d.of[e] != nil && (d.Kind() == o.Kind || d.Kind() == slo.Ratio) })
+	})
 }
 
 // harm says what an incident does to the objectives of the entities that have
@@ -294,9 +294,7 @@ func (b *sloBook) harm(onset int64, j *ops.Judgement, entities []telemetry.Entit
 				add(o)
 			}
 		}
-	}
-	for _, o := range b.inferred() {
-		if part[o.Entity] {
+		for _, o := range b.inferred(e) {
 			add(o)
 		}
 	}

@@ -10,7 +10,9 @@ import (
 )
 
 // pair is one of the workbook's pairs of windows. Both must burn: the long one
-// shows that it matters, the short one that it lasts.
+// shows that it matters, the short one that it lasts. Where the short one is
+// long itself, the last hour must burn as well, lest a trouble be told for hours
+// after it ended.
 type pair struct {
 	name        string
 	share       float64 // of the budget of 30 days that goes within the long window at the limit
@@ -77,7 +79,7 @@ func (o *Objective) burns() []ops.Burn {
 		b := ops.Burn{Name: p.name, Long: p.long.Milliseconds(), Short: p.short.Milliseconds(), Limit: p.limit(o.Window),
 			LongRate: long.share() / allowed, ShortRate: short.share() / allowed}
 		b.Enough = enough(long, b.Limit*allowed)
-		b.Burning = b.Enough && b.LongRate >= b.Limit && b.ShortRate >= b.Limit
+		b.Burning = b.Enough && b.LongRate >= b.Limit && b.ShortRate >= b.Limit && o.over(min(p.short, time.Hour)).share()/allowed >= b.Limit
 		out = append(out, b)
 	}
 	return out

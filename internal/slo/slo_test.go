@@ -98,6 +98,26 @@ func TestASlowBurnIsToldWithinDays(t *testing.T) {
 	}
 }
 
+// An hour in which everything failed uses half of a month's budget and more; it
+// is not told for hours after it is over.
+func TestWhatIsOverIsNotToldForHours(t *testing.T) {
+	o := threeNines()
+	at, _ := run(o, t0, 10*24*60, 100, 0)
+	at, news := run(o, at, 60, 100, 100)
+	if len(news) == 0 || o.State().Left > 0 {
+		t.Fatalf("%d news, %g left", len(news), o.State().Left)
+	}
+	_, news = run(o, at, 6*60, 100, 0)
+	for m, a := range news {
+		if m > 65 {
+			t.Errorf("%d minutes after the end it is still told: %+v", m, a)
+		}
+	}
+	if s := o.State(); s.AnomalyID != "" || s.Exhausted == nil || *s.Exhausted != 0 || !strings.Contains(s.Sentence, "overspent") {
+		t.Errorf("%+v", s)
+	}
+}
+
 // One failure of two requests, and two of two, are a burn of hundreds, and
 // prove nothing.
 func TestFewRequestsProveNothing(t *testing.T) {
