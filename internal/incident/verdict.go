@@ -52,6 +52,9 @@ func (r *record) together() float64 {
 			ps = append(ps, r.p[f])
 		}
 	}
+	if len(ps) == 1 {
+		return min(1, ps[0]*looks(&r.a))
+	}
 	p, err := fdr.Cauchy(ps, nil)
 	if err != nil { // every value was clipped
 		return 1
