@@ -471,6 +471,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/slos": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Service level objectives: how they are kept, how fast error budgets go */
+        get: operations["list-slos"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/status": {
         parameters: {
             query?: never;
@@ -844,6 +861,23 @@ export interface components {
             spent: number;
             /** Format: int64 */
             suppressed: number;
+            teams: components["schemas"]["TeamBudget"][];
+        };
+        Burn: {
+            burning: boolean;
+            enough_evidence: boolean;
+            /** Format: double */
+            limit: number;
+            /** Format: int64 */
+            long_ms: number;
+            /** Format: double */
+            long_rate: number;
+            /** @enum {string} */
+            name: "fast" | "medium" | "slow";
+            /** Format: int64 */
+            short_ms: number;
+            /** Format: double */
+            short_rate: number;
         };
         Cause: {
             changes: components["schemas"]["Change"][] | null;
@@ -1042,6 +1076,19 @@ export interface components {
             kind: string;
             name: string;
         };
+        EntityVerdict: {
+            entity: components["schemas"]["Entity"];
+            /** Format: double */
+            p_joint: number;
+            /** Format: double */
+            p_load: number;
+            /** Format: double */
+            p_single: number;
+            /** Format: double */
+            p_value: number;
+            /** Format: int64 */
+            series_watched: number;
+        };
         ErrorDetail: {
             /** @description Where the error occurred, e.g. 'body.items[3].tags' or 'path.thing-id' */
             location?: string;
@@ -1207,6 +1254,9 @@ export interface components {
             at_unix_ms: number;
             edges: components["schemas"]["Edge"][];
         };
+        Harm: {
+            slos: components["schemas"]["SLOHarm"][] | null;
+        };
         Incident: {
             /** Format: int64 */
             alerts: number;
@@ -1216,6 +1266,7 @@ export interface components {
             /** Format: double */
             confidence: number;
             entities: components["schemas"]["Entity"][] | null;
+            harm: components["schemas"]["Harm"];
             id: string;
             /** Format: double */
             impact: number;
@@ -1233,7 +1284,11 @@ export interface components {
             sentence: string;
             /** Format: double */
             severity: number;
+            /** @enum {string} */
+            severity_level: "critical" | "major" | "minor" | "info";
+            severity_text: string;
             state: string;
+            team: string;
             timeline: components["schemas"]["Event"][] | null;
             title: string;
             /** Format: int64 */
@@ -1479,6 +1534,54 @@ export interface components {
              */
             weight?: number;
         };
+        SLO: {
+            anomaly_id?: string;
+            /** Format: double */
+            bad: number;
+            burns: components["schemas"]["Burn"][];
+            /** Format: int64 */
+            covered_ms: number;
+            entity: components["schemas"]["Entity"];
+            /** Format: int64 */
+            exhausted_in_ms: number | null;
+            inferred: boolean;
+            /** @enum {string} */
+            kind: "availability" | "latency" | "ratio";
+            /** Format: double */
+            left: number;
+            name: string;
+            note?: string;
+            /** Format: double */
+            objective: number;
+            /** Format: double */
+            requests: number;
+            sentence: string;
+            /** Format: double */
+            sli: number | null;
+            /** Format: double */
+            threshold_seconds: number;
+            /** Format: int64 */
+            window_ms: number;
+        };
+        SLOHarm: {
+            /** Format: double */
+            burn_rate: number;
+            entity: components["schemas"]["Entity"];
+            /** Format: int64 */
+            exhausted_in_ms: number | null;
+            inferred: boolean;
+            /** Format: double */
+            left: number;
+            /** Format: double */
+            objective: number;
+            slo: string;
+            /** Format: double */
+            spent: number;
+            text: string;
+        };
+        SLOList: {
+            slos: components["schemas"]["SLO"][];
+        };
         SeasonSettings: {
             /** @description That may be given. */
             countries: string[];
@@ -1569,10 +1672,14 @@ export interface components {
              * @description Requests a second; null when not measured.
              */
             request_rate: number | null;
+            /** @description Its objective with the least budget left, in a line. */
+            slo?: string;
             /** @description p95 (else the request rate) of the last half hour, a value a minute. */
             spark: (number | null)[];
             /** @enum {string} */
             state: "ok" | "degraded" | "failing" | "silent" | "unknown";
+            /** @description Whose it is. */
+            team?: string;
             text: string;
         };
         ServiceList: {
@@ -1731,10 +1838,16 @@ export interface components {
             sentence: string;
             /** Format: double */
             severity: number;
+            /** @enum {string} */
+            severity_level: "critical" | "major" | "minor" | "info";
+            /** @description Why it has this level. */
+            severity_text: string;
             /** @description Strongest kind of evidence at the root. */
             signal: string;
             /** @enum {string} */
             state: "open" | "acknowledged" | "mitigating" | "resolved" | "muted";
+            /** @description Whose it is; empty when nobody's. */
+            team: string;
             title: string;
             /** Format: int64 */
             updated_unix_ms: number;
@@ -1761,17 +1874,31 @@ export interface components {
             /** Format: double */
             p_value: number;
             scope: components["schemas"]["Entity"];
+            scope_team: string;
             sentence: string;
             /** Format: int64 */
             series_watched: number;
             /** Format: double */
             severity: number;
+            team: string;
             title: string;
+            verdicts: components["schemas"]["EntityVerdict"][] | null;
             why: string;
         };
         SuppressedList: {
             budget: components["schemas"]["Budget"];
             suppressed: components["schemas"]["Suppressed"][];
+        };
+        TeamBudget: {
+            /** Format: double */
+            false_pages_per_week: number;
+            /** Format: double */
+            level: number;
+            /** Format: double */
+            pages: number;
+            /** Format: double */
+            spent: number;
+            team: string;
         };
         Tiers: {
             /**
@@ -2254,6 +2381,8 @@ export interface operations {
                 state?: string;
                 /** @description onset: newest first; rank: open first, then by impact times confidence. */
                 sort?: "onset" | "rank";
+                /** @description Only this team's. */
+                team?: string;
                 limit?: number;
             };
             header?: never;
@@ -2793,6 +2922,40 @@ export interface operations {
             };
         };
     };
+    "list-slos": {
+        parameters: {
+            query?: {
+                /** @description kind/name */
+                entity?: string;
+                /** @description Whether to list objectives that were inferred as well. */
+                inferred?: boolean;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SLOList"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
     status: {
         parameters: {
             query?: never;
@@ -2825,6 +2988,8 @@ export interface operations {
     "list-suppressed": {
         parameters: {
             query?: {
+                /** @description Only this team's. */
+                team?: string;
                 limit?: number;
             };
             header?: never;
