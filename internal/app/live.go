@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -53,10 +54,11 @@ func (l *live) Series(m api.SeriesMatch) ([]api.SeriesInfo, int) {
 			}
 			return 1
 		}
-		if c := strings.Compare(a.Series.Entity.String(), b.Series.Entity.String()); c != 0 {
+		x, y := a.Series, b.Series // no text is made here: a list may hold 100,000
+		if c := cmp.Or(cmp.Compare(x.Entity.Kind, y.Entity.Kind), strings.Compare(x.Entity.Name, y.Entity.Name), strings.Compare(x.Name, y.Name)); c != 0 {
 			return c
 		}
-		return strings.Compare(a.Series.Name+a.Series.Labels.String(), b.Series.Name+b.Series.Labels.String())
+		return labels.Compare(x.Labels, y.Labels)
 	})
 	active := l.activeBySeries()
 	out := make([]api.SeriesInfo, 0, min(len(found), m.Limit))

@@ -150,3 +150,21 @@ func TestTheFullTierFitsInEightKiBAndDoesNotAllocate(t *testing.T) {
 		t.Errorf("%v allocations for %d points", a, n)
 	}
 }
+
+// Sentences have numbers as people say them.
+func TestNumbersOfSentencesCanBeRead(t *testing.T) {
+	for _, tc := range []struct {
+		v    float64
+		unit string
+		want string
+	}{{.0006734, "s", "673.4 µs"}, {.01628, "s", "16.28 ms"}, {-.25, "s", "-250 ms"}, {0, "s", "0 s"}, {90, "s", "90 s"}, {.5, "1", "0.5"}, {12, "By", "12 By"}} {
+		if got := number(tc.v, tc.unit); got != tc.want {
+			t.Errorf("%g %s is said as %q, want %q", tc.v, tc.unit, got, tc.want)
+		}
+	}
+	for gain, want := range map[float64]string{.004: "as much", -.004: "as much", .2: "only 20 % less", -.2: "20 % more"} {
+		if got := lessMore(gain); got != want {
+			t.Errorf("a gain of %g is said as %q, want %q", gain, got, want)
+		}
+	}
+}

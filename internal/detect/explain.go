@@ -213,10 +213,14 @@ func (x *Explanation) sentence(unit string) string {
 }
 
 func lessMore(gain float64) string {
-	if gain < 0 {
-		return fmt.Sprintf("%.0f %% more", -100*gain)
+	switch percent := math.Round(100 * gain); {
+	case percent == 0:
+		return "as much"
+	case percent < 0:
+		return fmt.Sprintf("%.0f %% more", -percent)
+	default:
+		return fmt.Sprintf("only %.0f %% less", percent)
 	}
-	return fmt.Sprintf("only %.0f %% less", 100*gain)
 }
 
 func seconds(s float64) string {
@@ -230,6 +234,11 @@ func seconds(s float64) string {
 }
 
 func number(v float64, unit string) string {
+	if a := math.Abs(v); unit == "s" && a > 0 && a < 1 {
+		if v, unit = v*1e3, "ms"; a < 1e-3 {
+			v, unit = v*1e3, "µs"
+		}
+	}
 	n := strconv.FormatFloat(v, 'g', 4, 64)
 	if unit == "" || unit == "1" {
 		return n

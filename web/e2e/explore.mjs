@@ -9,8 +9,13 @@ const named = (t, list, what, least) => {
 
 async function metrics(t) {
   const { page } = t;
-  t.step("Explore finds a series and says how it is judged");
+  t.step("a long list of series is continued");
   await page.goto(`${t.base}/explore`);
+  await page.waitForSelector(".seriesrow");
+  await page.getByRole("button", { name: /^Show \d+ more$/ }).click();
+  await page.waitForFunction(() => document.querySelectorAll(".serieslist .seriesrow").length > 150);
+
+  t.step("Explore finds a series and says how it is judged");
   await page.getByLabel("Search series").fill(`latency ${t.truth[0]}`);
   await page.waitForFunction((name) => {
     const rows = [...document.querySelectorAll(".seriesrow")];

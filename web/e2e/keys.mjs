@@ -38,6 +38,9 @@ export async function keys(t) {
 
   t.step("g and a letter change the page, / goes to its search field");
   await page.keyboard.press("g");
+  await page.keyboard.press("d");
+  await page.waitForURL(/\/detection$/);
+  await page.keyboard.press("g");
   await page.keyboard.press("e");
   await page.waitForURL(/\/explore$/);
   await page.waitForSelector(".seriesrow");

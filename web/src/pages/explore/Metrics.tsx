@@ -12,6 +12,10 @@ import { resolve } from "../../state/span";
 import { Explain } from "../../components/Explain";
 import type { TabProps } from "./tab";
 
+const page = 100;
+const more = 300;
+const most = 1000; // of the API
+
 function Row({ x, current, selected, open }: { x: Series; current: boolean; selected: boolean; open: () => void }) {
   const n = seriesName(x.name, x.labels);
   return (
@@ -37,7 +41,8 @@ function Row({ x, current, selected, open }: { x: Series; current: boolean; sele
 export function Metrics({ s, go, span, now }: TabProps) {
   const [q, setQ] = useState(s.q ?? "");
   const [slow] = useDebouncedValue(q, 200);
-  const found = useQuery(seriesListQuery(slow, s.entity ?? "", s.signal ?? "", 100));
+  const [limit, setLimit] = useState(page);
+  const found = useQuery(seriesListQuery(slow, s.entity ?? "", s.signal ?? "", limit));
   const list = found.data?.series ?? [];
   const open = (id: string) => go({ ...s, series: id, expr: undefined });
   const selected = useListKeys(list.length, (i) => open(list[i]!.id));
@@ -54,6 +59,7 @@ export function Metrics({ s, go, span, now }: TabProps) {
             className="field wide" data-search placeholder="Words in name, label or entity" aria-label="Search series" value={q}
             onChange={(e) => {
               setQ(e.target.value);
+              setLimit(page);
               go({ ...s, q: e.target.value || undefined });
             }}
           />
@@ -76,6 +82,15 @@ export function Metrics({ s, go, span, now }: TabProps) {
           {list.map((x, i) => (
             <Row key={x.id} x={x} current={x.id === s.series} selected={i === selected} open={() => open(x.id)} />
           ))}
+          {found.data && found.data.total > list.length ? (
+            limit < most ? (
+              <button type="button" className="seriesrow dim" onClick={() => setLimit(Math.min(most, limit + more))}>
+                Show {Math.min(more, found.data.total - list.length, most - limit)} more
+              </button>
+            ) : (
+              <div className="in dim small" style={{ padding: "8px 12px" }}>Narrow the search to see the others.</div>
+            )
+          ) : null}
           {found.data && list.length === 0 ? <div className="empty">No watched series matches.</div> : null}
         </div>
       </section>
