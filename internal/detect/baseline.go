@@ -14,7 +14,8 @@ import (
 // Values are kept relative to the series' first one, in float32. Rates of learning are in seconds, so that a change of the
 // sampling interval changes nothing but the noise.
 type baseline struct {
-	offset   float64 // the first value, as far as a float32 holds it
+	season   *season.Tracker // nil for most
+	offset   float64         // the first value, as far as a float32 holds it
 	level    float32
 	shift    float32    // today's difference from the profile: a share of it, or absolute when values can be negative
 	other    float32    // the shift of the other kind of day (working day, weekend)
@@ -28,7 +29,6 @@ type baseline struct {
 	step2    float32    // mean square of the change from point to point
 	granule  float32    // smallest step (for ratios: smallest positive value), 0 unknown
 	hold     yardstick
-	season   *season.Tracker // nil for most
 	n        uint32
 	seen     [2]uint16       // residuals below and above, saturating
 	bin      uint8           // of the last point
@@ -46,6 +46,7 @@ type baseline struct {
 const (
 	dayBins     = 48
 	binSeconds  = 86400 / dayBins
+	perBin      = 1. / (binSeconds * 1000)
 	tauLevel    = 4 * 3600.
 	tauScale    = 12 * 3600.
 	tauShare    = 5 * 86400.
@@ -153,7 +154,7 @@ func dayBin(t int64) (bin int, pos float64) {
 		ms += 86400_000
 	}
 	bin = int(ms / (binSeconds * 1000))
-	return bin, float64(ms-int64(bin)*binSeconds*1000) / (binSeconds * 1000)
+	return bin, float64(ms-int64(bin)*binSeconds*1000) * perBin
 }
 
 // grain learns what one more event changes: the smallest step between
@@ -230,8 +231,11 @@ func (b *baseline) profile(bin int, pos float64) (float64, bool) {
 }
 
 // expect gives the expectation relative to the offset, and the profile's value
-// (without shift) where there is one.
+// (without shift) where there is one of an earlier visit.
 func (b *baseline) expect(bin int, pos float64) (mean, day float64, haveDay bool) {
+	if !b.known && !b.daily {
+		return float64(b.level), 0, false
+	}
 	day, haveDay = b.profile(bin, pos)
 	if b.daily && haveDay {
 		return b.shifted(day), day, true
@@ -294,6 +298,8 @@ func floorDiv(a, b int64) int64 {
 	}
 	return q
 }
+
+func floorMod(a, b int64) int64 { return a - b*floorDiv(a, b) }
 
 // learnLevel moves the level, the profile, the shift and the comparison
 // between the two expectations. Residuals are cut at four units, for the level

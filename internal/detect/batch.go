@@ -128,6 +128,9 @@ func (b *batch) await(s *series, c *seat, p *telemetry.Point) {
 			return
 		}
 	}
+	if b.n < 2*ahead { // those that will be judged first
+		s.prefetch()
+	}
 	b.due[b.n] = due{s, c, p, c.n}
 	b.n++
 	c.n = waiting
@@ -139,9 +142,6 @@ func (b *batch) judge() {
 	n := b.n
 	list := b.due[:n]
 	b.n = 0
-	for i := range min(n, 2*ahead) {
-		list[i].s.prefetch()
-	}
 	for i := -ahead; i < n; i++ {
 		if k := i + 2*ahead; k < n && i >= 0 {
 			list[k].s.prefetch()

@@ -81,11 +81,14 @@ type Scores struct {
 // of a point depends on that point and earlier ones. It belongs to one
 // goroutine at a time. Make it with NewDetector.
 type Detector struct {
-	// What nearly every point needs comes first, packed: memory, not
-	// arithmetic, is what a hundred thousand series cost.
+	// All pointers come first, so that the garbage collector reads two cache
+	// lines of a series and no more; then, packed, what nearly every point
+	// needs: memory, not arithmetic, is what a hundred thousand series cost.
 	opt   *Options
 	shape *shape          // nil during the warm-up
 	pick  *choice.Chooser // nil in the basic tier
+	warm  []float32       // points of the warm-up, nil afterwards
+	base  baseline        // begins with a pointer, ends with the profile of the day
 	t     int64           // Unix ms of the last point
 	clock blockClock
 	run   run
@@ -96,10 +99,8 @@ type Detector struct {
 	alarm alarm
 	cal   [memCount]calibrator
 	ratio ratio
-	warm  []float32 // points of the warm-up, nil afterwards
-	level episode   // of the residual
-	form  episode   // of the shape
-	base  baseline
+	level episode // of the residual
+	form  episode // of the shape
 	rings [memCount]ring
 }
 
@@ -204,7 +205,7 @@ func (d *Detector) stepShape(n int, r *residual) (y, raised float32) {
 // needs.
 func (d *Detector) collect(x float32) {
 	if n := len(d.warm); n == cap(d.warm) {
-		grown := make([]float32, n, min(max(16, 4*n), max(d.opt.Warmup, n+1)))
+		grown := make([]float32, n, min(max(64, 2*n), max(d.opt.Warmup, n+1)))
 		copy(grown, d.warm)
 		d.warm = grown
 	}

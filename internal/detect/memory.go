@@ -45,7 +45,10 @@ func (e *Engine) StateBytes() int {
 // prefetch asks for the part of the state that every point needs. Asked for
 // a few series ahead it hides the wait for memory, which is longer than the
 // judging of a point.
-func (s *series) prefetch() { prefetchState(unsafe.Pointer(s)) }
+func (s *series) prefetch() {
+	prefetchState(unsafe.Pointer(s))
+	prefetchState(unsafe.Pointer(&s.det.t))
+}
 
 // prefetchRest asks for what lies at addresses that the state itself holds. It
 // should come some points after prefetch.

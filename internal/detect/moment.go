@@ -8,7 +8,8 @@ type moment struct {
 	bin     int   // of the day
 	pos     float64
 	weekend bool
-	known   bool // t is not just the zero value
+	known   bool  // t is not just the zero value
+	opens   int64 // Unix ms at which bin began
 
 	dt                                          float64 // seconds
 	scale, share, compare, level, profile, fast float32 // rates of learning
@@ -17,9 +18,14 @@ type moment struct {
 // at moves to time t (Unix ms), dt seconds after the last point of the series.
 func (m *moment) at(t int64, dt float64) {
 	if t != m.t || !m.known {
+		if in := t - m.opens; m.known && in >= 0 && in < binSeconds*1000 {
+			m.pos = float64(in) * perBin // day and half-hour are still the same
+		} else {
+			m.bin, m.pos = dayBin(t)
+			m.weekend = isWeekend(t)
+			m.opens = t - floorMod(t, binSeconds*1000)
+		}
 		m.t = t
-		m.bin, m.pos = dayBin(t)
-		m.weekend = isWeekend(t)
 	}
 	if dt != m.dt || !m.known {
 		m.dt = dt

@@ -2,8 +2,8 @@ package detect
 
 import "unsafe"
 
-// prefetchState asks the processor to fetch what every point of a series
-// needs: eight cache lines from p. It does not wait, and p may be anything.
+// prefetchState asks the processor to fetch four cache lines from p. It does
+// not wait, and p may be anything.
 //
 //go:noescape
 func prefetchState(p unsafe.Pointer)

@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/storage"
 
+	"github.com/norn-aiops/norn/internal/stats"
 	"github.com/norn-aiops/norn/internal/store"
 	"github.com/norn-aiops/norn/internal/telemetry"
 )
@@ -110,31 +111,34 @@ func (d *Deriver) Stats() DeriverStats {
 // Ref; its labels are compared, so that a Ref that means another series after
 // a restart of the store starts anew.
 func (d *Deriver) Derive(batch []store.Committed, out []telemetry.Point) []telemetry.Point {
-	for len(batch) > 0 {
-		part := batch[:min(chunk, len(batch))]
-		batch = batch[len(part):]
-		out = d.deriveChunk(part, out)
+	var now, next [chunk]*entry
+	part, rest := d.fetch(batch, &now)
+	var fresh bool // what was found is no longer what the table holds
+	for len(part) > 0 {
+		var then []store.Committed
+		then, rest = d.fetch(rest, &next)
+		out, fresh = d.deriveChunk(part, &now, out, fresh)
+		part, now = then, next
 	}
 	return out
 }
 
-// chunk is how many entries are fetched from memory side by side.
+// chunk is how many entries are fetched from memory side by side, while those
+// of the chunk before are worked on.
 const chunk = 32
 
-func (d *Deriver) deriveChunk(part []store.Committed, out []telemetry.Point) []telemetry.Point {
-	var found [chunk]*entry
-	for i := range part {
-		found[i] = d.refs.get(uint64(part[i].Ref))
+// fetch takes a chunk from the batch, finds its entries and asks for them.
+func (d *Deriver) fetch(batch []store.Committed, found *[chunk]*entry) (part, rest []store.Committed) {
+	n := min(chunk, len(batch))
+	for i := range n {
+		e := d.refs.get(uint64(batch[i].Ref))
+		found[i] = e
+		stats.Prefetch(unsafe.Pointer(e))
 	}
-	// These loads do not depend on each other: the processor waits for all of
-	// them together instead of for each in turn.
-	near := uintptr(0)
-	for _, e := range found[:len(part)] {
-		if e != nil {
-			near |= e.from.Load()
-		}
-	}
-	fresh := near == 0 // found is no longer what the table holds
+	return batch[:n], batch[n:]
+}
+
+func (d *Deriver) deriveChunk(part []store.Committed, found *[chunk]*entry, out []telemetry.Point, fresh bool) ([]telemetry.Point, bool) {
 	// References that come together are neighbours: one lock serves many.
 	held := d.stripe(part[0].Ref)
 	held.Lock()
@@ -155,7 +159,7 @@ func (d *Deriver) deriveChunk(part []store.Committed, out []telemetry.Point) []t
 		}
 		out = d.deriveOne(e, c, out)
 	}
-	return out
+	return out, fresh
 }
 
 func (d *Deriver) stripe(ref storage.SeriesRef) *sync.Mutex {

@@ -2,6 +2,7 @@ package normalize
 
 import (
 	"strconv"
+	"unsafe"
 
 	"github.com/prometheus/prometheus/model/labels"
 
@@ -9,10 +10,14 @@ import (
 )
 
 // selector writes the PromQL selector that matches exactly these labels.
-func selector(ls labels.Labels) string {
+func selector(ls labels.Labels) string { return around("", ls, "") }
+
+// around writes it between two texts.
+func around(before string, ls labels.Labels, after string) string {
 	name := ls.Get(labels.MetricName)
 	legacy := isLegacyName(name, true)
-	b := make([]byte, 0, len(textOf(&ls))+4*ls.Len()+8)
+	b := make([]byte, 0, len(before)+len(textOf(&ls))+4*ls.Len()+8+len(after))
+	b = append(b, before...)
 	if legacy {
 		b = append(b, name...)
 	}
@@ -38,9 +43,12 @@ func selector(ls labels.Labels) string {
 		b = strconv.AppendQuote(b, l.Value)
 	})
 	if legacy && n == 0 {
-		return name
+		b = b[:len(b)-1] // the name alone
+	} else {
+		b = append(b, '}')
 	}
-	return string(append(b, '}'))
+	b = append(b, after...)
+	return unsafe.String(unsafe.SliceData(b), len(b)) // nobody writes to b again
 }
 
 // isLegacyName reports whether PromQL takes the name without quotes.
@@ -87,7 +95,7 @@ func (e *entry) gaugeSeries(d *Deriver) *telemetry.Series {
 
 func (e *entry) rateSeries(d *Deriver, interval int64) *telemetry.Series {
 	name := e.labels.Get(labels.MetricName)
-	expr := "rate(" + selector(e.labels) + rangeFor(interval) + ")"
+	expr := around("rate(", e.labels, rangeFor(interval)+")")
 	unit := perSecond(e.unit)
 	s := derived(e.labels, name+":rate", "rate("+name+")", scaled(expr, e.factor), unit)
 	s.Signal, s.Direction = d.signals.of(name, e.labels, e.unit, true)

@@ -33,6 +33,7 @@ type fullAppender interface {
 type batch struct {
 	samples []store.Committed
 	stale   []int // indexes into samples that are stale markers
+	heavy   bool  // samples hold copies of histograms
 }
 
 // appender wraps TSDB's appender and remembers what it took. It is not pooled
@@ -80,11 +81,11 @@ func (a *appender) Append(ref storage.SeriesRef, ls labels.Labels, st, t int64, 
 	switch {
 	case fh != nil:
 		if stale = value.IsStaleNaN(fh.Sum); !stale {
-			c.H, c.V = nativeHistogram{fh.Copy()}, 0
+			c.H, c.V, a.b.heavy = nativeHistogram{fh.Copy()}, 0, true
 		}
 	case h != nil:
 		if stale = value.IsStaleNaN(h.Sum); !stale {
-			c.H, c.V = nativeHistogram{h.ToFloat(nil)}, 0
+			c.H, c.V, a.b.heavy = nativeHistogram{h.ToFloat(nil)}, 0, true
 		}
 	default:
 		stale = value.IsStaleNaN(v)
@@ -139,8 +140,12 @@ func (a *appender) release() {
 		return
 	}
 	a.b = nil
-	clear(b.samples)
-	b.samples, b.stale = b.samples[:0], b.stale[:0]
+	// What remains in the buffer keeps labels alive that the head holds too,
+	// until the pool forgets the buffer. Histograms are worth clearing.
+	if b.heavy {
+		clear(b.samples[:cap(b.samples)])
+	}
+	b.samples, b.stale, b.heavy = b.samples[:0], b.stale[:0], false
 	a.d.bufs.Put(b)
 }
 
