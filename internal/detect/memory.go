@@ -1,6 +1,10 @@
 package detect
 
-import "unsafe"
+import (
+	"unsafe"
+
+	"github.com/norn-aiops/norn/internal/stats"
+)
 
 // StateBytes is the memory that the state of all series takes: detectors,
 // warm-ups, open anomalies and the tables that find them. The series' descriptions are not
@@ -46,33 +50,32 @@ func (e *Engine) StateBytes() int {
 // a few series ahead it hides the wait for memory, which is longer than the
 // judging of a point.
 func (s *series) prefetch() {
-	prefetchState(unsafe.Pointer(s))
-	prefetchState(unsafe.Pointer(&s.det.t))
+	prefetchState(unsafe.Pointer(s), unsafe.Pointer(&s.det.t))
 }
 
 // prefetchRest asks for what lies at addresses that the state itself holds. It
 // should come some points after prefetch.
 func (s *series) prefetchRest() {
 	d := &s.det
-	prefetchLine(unsafe.Pointer(&d.base.binN[d.base.bin]))
-	prefetchLine(unsafe.Pointer(&d.base.bins[max(d.base.bin, 1)-1])) // the neighbours are read too
-	prefetchLine(unsafe.Pointer(&d.base.bins[min(d.base.bin, dayBins-2)+1]))
-	if d.level.kind != epNone { // its severity follows from the description
-		prefetchLine(unsafe.Pointer(&s.meta.Signal))
-	}
-	if r := s.level; r != nil {
-		prefetchLine(unsafe.Pointer(&r.a.Ended))
-		prefetchLine(unsafe.Pointer(&r.sent))
+	bin := int(d.base.bin)
+	low, high := max(bin, 1)-1, min(bin, dayBins-2)+1 // the neighbours are read too
+	prefetchLines(unsafe.Pointer(&d.base.binN[bin]), unsafe.Pointer(&d.base.bins[low]), unsafe.Pointer(&d.base.bins[high]))
+	if d.level.kind != epNone || s.level != nil { // its severity follows from the description
+		stats.Prefetch(unsafe.Pointer(&s.meta.Signal))
+		if r := s.level; r != nil {
+			stats.Prefetch(unsafe.Pointer(&r.a.Ended))
+			stats.Prefetch(unsafe.Pointer(&r.sent))
+		}
 	}
 	d.base.prefetchSeason()
 	if p := d.pick; p != nil {
-		prefetchLine(unsafe.Pointer(p))
-		prefetchLine(unsafe.Add(unsafe.Pointer(p), 64))
+		stats.Prefetch(unsafe.Pointer(p))
+		stats.Prefetch(unsafe.Add(unsafe.Pointer(p), 64))
 	}
 	if m := d.shape; m != nil {
-		prefetchLine(unsafe.Pointer(m))
+		stats.Prefetch(unsafe.Pointer(m))
 	} else if n := len(d.warm); n > 0 {
-		prefetchLine(unsafe.Pointer(&d.warm[n-1]))
+		stats.Prefetch(unsafe.Pointer(&d.warm[n-1]))
 	}
 }
 

@@ -2,16 +2,16 @@ package detect
 
 import "unsafe"
 
-// prefetchState asks the processor to fetch four cache lines from p. It does
-// not wait, and p may be anything.
+// prefetchState asks the processor to fetch four cache lines from each of two
+// addresses. It does not wait, and they may be anything.
 //
 //go:noescape
-func prefetchState(p unsafe.Pointer)
+func prefetchState(p, q unsafe.Pointer)
 
-// prefetchLine asks for the cache line at p.
+// prefetchLines asks for the cache lines at three addresses.
 //
 //go:noescape
-func prefetchLine(p unsafe.Pointer)
+func prefetchLines(p, q, r unsafe.Pointer)
 
 // prefetchShape asks for the whole shape member: sixteen lines from p.
 //

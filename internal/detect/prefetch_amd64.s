@@ -1,18 +1,27 @@
 #include "textflag.h"
 
-// func prefetchState(p unsafe.Pointer)
-TEXT ·prefetchState(SB), NOSPLIT, $0-8
+// func prefetchState(p, q unsafe.Pointer)
+TEXT ·prefetchState(SB), NOSPLIT, $0-16
 	MOVQ p+0(FP), AX
+	MOVQ q+8(FP), BX
 	PREFETCHNTA (AX)
 	PREFETCHNTA 64(AX)
 	PREFETCHNTA 128(AX)
 	PREFETCHNTA 192(AX)
+	PREFETCHNTA (BX)
+	PREFETCHNTA 64(BX)
+	PREFETCHNTA 128(BX)
+	PREFETCHNTA 192(BX)
 	RET
 
-// func prefetchLine(p unsafe.Pointer)
-TEXT ·prefetchLine(SB), NOSPLIT, $0-8
+// func prefetchLines(p, q, r unsafe.Pointer)
+TEXT ·prefetchLines(SB), NOSPLIT, $0-24
 	MOVQ p+0(FP), AX
+	MOVQ q+8(FP), BX
+	MOVQ r+16(FP), CX
 	PREFETCHNTA (AX)
+	PREFETCHNTA (BX)
+	PREFETCHNTA (CX)
 	RET
 
 // func prefetchShape(p unsafe.Pointer)

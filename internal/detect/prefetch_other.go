@@ -6,6 +6,6 @@ import "unsafe"
 
 // Other processors fetch when they need.
 
-func prefetchState(unsafe.Pointer) {}
-func prefetchLine(unsafe.Pointer)  {}
-func prefetchShape(unsafe.Pointer) {}
+func prefetchState(_, _ unsafe.Pointer)    {}
+func prefetchLines(_, _, _ unsafe.Pointer) {}
+func prefetchShape(unsafe.Pointer)         {}

@@ -5,6 +5,7 @@ import (
 	"unsafe"
 
 	"github.com/norn-aiops/norn/internal/detect/season"
+	"github.com/norn-aiops/norn/internal/stats"
 )
 
 // A series that has been seen for a day gets a tracker of what it repeats
@@ -137,7 +138,7 @@ func walkTracker(to **season.Tracker, c *codec) {
 
 func (b *baseline) prefetchSeason() {
 	if b.season != nil {
-		prefetchLine(unsafe.Pointer(b.season))
-		prefetchLine(unsafe.Add(unsafe.Pointer(b.season), 64))
+		stats.Prefetch(unsafe.Pointer(b.season))
+		stats.Prefetch(unsafe.Add(unsafe.Pointer(b.season), 64))
 	}
 }

@@ -42,9 +42,9 @@ type SeriesData struct {
 // histogram in H (then V is unused).
 type Committed struct {
 	Ref    storage.SeriesRef
-	Labels labels.Labels
 	T      int64
 	V      float64
+	Labels labels.Labels
 	H      Histogram // nil for floats
 	Type   string    // counter, gauge, histogram, summary; "" when the sender did not say
 	Unit   string    // as sent, "" when the sender did not say

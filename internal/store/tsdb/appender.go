@@ -2,6 +2,7 @@ package tsdb
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/prometheus/common/model"
@@ -33,7 +34,20 @@ type fullAppender interface {
 type batch struct {
 	samples []store.Committed
 	stale   []int // indexes into samples that are stale markers
-	heavy   bool  // samples hold copies of histograms
+	rich    bool  // some have a histogram, a type or a unit
+}
+
+// next makes room for one sample more. Of what an earlier commit left there,
+// reference, labels, time and value are to be written over; the rest is zero
+// (see release). Labels that are left keep alive what the head mostly holds
+// too, until the pool forgets the buffer.
+func (b *batch) next() *store.Committed {
+	n := len(b.samples)
+	if n == cap(b.samples) {
+		b.samples = slices.Grow(b.samples, max(64, n))
+	}
+	b.samples = b.samples[:n+1]
+	return &b.samples[n]
 }
 
 // appender wraps TSDB's appender and remembers what it took. It is not pooled
@@ -75,17 +89,17 @@ func (a *appender) Append(ref storage.SeriesRef, ls labels.Labels, st, t int64, 
 	if ls.IsEmpty() {
 		ls = a.d.labelsOf(out)
 	}
-	a.b.samples = append(a.b.samples, store.Committed{Ref: out, Labels: ls, T: t, V: v})
-	c := &a.b.samples[len(a.b.samples)-1]
+	c := a.b.next()
+	c.Ref, c.Labels, c.T, c.V = out, ls, t, v
 	stale := false
 	switch {
 	case fh != nil:
 		if stale = value.IsStaleNaN(fh.Sum); !stale {
-			c.H, c.V, a.b.heavy = nativeHistogram{fh.Copy()}, 0, true
+			c.H, c.V, a.b.rich = nativeHistogram{fh.Copy()}, 0, true
 		}
 	case h != nil:
 		if stale = value.IsStaleNaN(h.Sum); !stale {
-			c.H, c.V, a.b.heavy = nativeHistogram{h.ToFloat(nil)}, 0, true
+			c.H, c.V, a.b.rich = nativeHistogram{h.ToFloat(nil)}, 0, true
 		}
 	default:
 		stale = value.IsStaleNaN(v)
@@ -94,6 +108,7 @@ func (a *appender) Append(ref storage.SeriesRef, ls labels.Labels, st, t int64, 
 		a.b.stale = append(a.b.stale, len(a.b.samples)-1)
 	}
 	if !opts.Metadata.IsEmpty() {
+		a.b.rich = true
 		if opts.Metadata.Type != model.MetricTypeUnknown {
 			c.Type = string(opts.Metadata.Type)
 		}
@@ -140,12 +155,10 @@ func (a *appender) release() {
 		return
 	}
 	a.b = nil
-	// What remains in the buffer keeps labels alive that the head holds too,
-	// until the pool forgets the buffer. Histograms are worth clearing.
-	if b.heavy {
-		clear(b.samples[:cap(b.samples)])
+	if b.rich {
+		clear(b.samples)
 	}
-	b.samples, b.stale, b.heavy = b.samples[:0], b.stale[:0], false
+	b.samples, b.stale, b.rich = b.samples[:0], b.stale[:0], false
 	a.d.bufs.Put(b)
 }
 
