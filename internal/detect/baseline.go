@@ -112,7 +112,11 @@ func (b *baseline) step(m *moment, v float64, f floorKind, frozen, regular bool,
 	side := sideOf(e)
 	s := b.hold.scale[side]
 	r.mean, r.scale = mean+b.offset, float64(s)
-	r.z = clamp(e/s, -1e6, b.evidence(v, f))
+	most := float32(1e6)
+	if f == floorRatio {
+		most = b.evidence(v)
+	}
+	r.z = clamp(e/s, -1e6, most)
 	r.jump = b.leap(still, r.z, larger(fresh, m.scale))
 	if !frozen {
 		b.learnScale(e, side, m)
@@ -178,8 +182,8 @@ func (b *baseline) grain(x float32, v float64, f floorKind) {
 // that it and the last value can stand for, so that one failure of two requests
 // is not a spike, and yet a series that was 0 until everything began to fail
 // speaks although it never showed what a single failure is.
-func (b *baseline) evidence(v float64, f floorKind) float32 {
-	if f != floorRatio || b.granule <= 0 || v <= 0 {
+func (b *baseline) evidence(v float64) float32 {
+	if b.granule <= 0 || v <= 0 {
 		return 1e6
 	}
 	g := float64(b.granule)

@@ -36,6 +36,11 @@ type due struct {
 func (e *Engine) ObserveBatch(pts []telemetry.Point, emit func(*ops.Anomaly)) {
 	b := e.batches.Get().(*batch)
 	b.e, b.emit = e, emit
+	if e.waiting.Load() { // it is older than what these points say
+		for _, a := range e.takeLater() {
+			emit(&a)
+		}
+	}
 	rows := e.allRows()
 	for i := range pts {
 		p := &pts[i]

@@ -47,7 +47,8 @@ type Engine struct {
 	vacant []uint32   // those that are free again
 
 	laterMu sync.Mutex
-	later   []ops.Anomaly // waits for the next Tick
+	later   []ops.Anomaly // waits for the next batch or Tick
+	waiting atomic.Bool   // later is not empty
 
 	batches sync.Pool // of *batch
 }

@@ -32,12 +32,13 @@ type seat struct {
 	x      [seatSize]float32 // held values, relative to offset
 	stray  [seatSize]int8    // held intervals, ms more than step
 	n      uint8             // held points
+	most   uint8             // that may be held
 }
 
 // push holds a point back if it is calm.
 func (c *seat) push(t int64, v float64) bool {
 	stray, x, n := t-c.t-int64(c.step), float32(v-float64(c.offset)), c.n
-	if n >= seatSize || stray > maxStray || stray < -maxStray || !(x >= c.lo && x <= c.hi) {
+	if n >= c.most || stray > maxStray || stray < -maxStray || !(x >= c.lo && x <= c.hi) {
 		return false
 	}
 	c.x[n], c.stray[n], c.t, c.n = x, int8(stray), t, n+1
@@ -251,7 +252,7 @@ func (e *Engine) settle(s *series, c *seat, n uint8, emit func(*ops.Anomaly)) {
 }
 
 // settleNow judges what is held of a series outside of a batch; what must be
-// told goes with the next Tick. The row is locked.
+// told goes with the next batch or Tick. The row is locked.
 func (e *Engine) settleNow(s *series) {
 	if c := s.seat(); c.n > 0 {
 		e.settle(s, c, c.n, e.tellLater)
@@ -260,7 +261,7 @@ func (e *Engine) settleNow(s *series) {
 }
 
 // Settle judges all that is held back. What must be told goes with the next
-// Tick.
+// batch of points or Tick.
 func (e *Engine) Settle() {
 	e.each(func(s *series) bool {
 		e.settleNow(s)
@@ -272,6 +273,7 @@ func (e *Engine) tellLater(a *ops.Anomaly) {
 	e.laterMu.Lock()
 	defer e.laterMu.Unlock()
 	e.later = append(e.later, *a)
+	e.waiting.Store(true)
 }
 
 // takeLater gives what was to be told later.
@@ -280,6 +282,7 @@ func (e *Engine) takeLater() []ops.Anomaly {
 	defer e.laterMu.Unlock()
 	out := e.later
 	e.later = nil
+	e.waiting.Store(false)
 	return out
 }
 
@@ -295,9 +298,9 @@ func (e *Engine) bound(s *series, c *seat) {
 		return
 	}
 	b := &d.base
-	c.step, c.offset = gap, float32(b.offset)
-	if b.n+seatSize+1 < warmPoints { // nothing is judged yet
-		c.lo, c.hi = -math.MaxFloat32, math.MaxFloat32
+	c.step, c.offset, c.most = gap, float32(b.offset), seatSize
+	if b.n+2 < warmPoints { // nothing is judged yet
+		c.lo, c.hi, c.most = -math.MaxFloat32, math.MaxFloat32, uint8(min(seatSize, warmPoints-2-b.n))
 		return
 	}
 	if b.n <= warmPoints {

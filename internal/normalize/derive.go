@@ -130,8 +130,21 @@ const chunk = 32
 // fetch takes a chunk from the batch, finds its entries and asks for them.
 func (d *Deriver) fetch(batch []store.Committed, found *[chunk]*entry) (part, rest []store.Committed) {
 	n := min(chunk, len(batch))
+	var near *page
+	at := ^uint64(0)
 	for i := range n {
-		e := d.refs.get(uint64(batch[i].Ref))
+		ref := uint64(batch[i].Ref)
+		if ref>>pageBits != at { // references that come together are neighbours
+			at = ref >> pageBits
+			near = d.refs.pageOf(ref)
+		}
+		var e *entry
+		if near != nil {
+			e = near.slots[ref&(pageSize-1)].Load()
+		}
+		if e == nil {
+			e = d.refs.get(ref)
+		}
 		found[i] = e
 		stats.Prefetch(unsafe.Pointer(e))
 	}
@@ -267,7 +280,7 @@ func (d *Deriver) becomeNative(c *store.Committed, out []telemetry.Point) []tele
 }
 
 func newEntry(c *store.Committed) *entry {
-	ls := c.Labels.Copy() // the sender's buffer may be reused
+	ls := c.Labels // immutable, and the store's head holds the same text
 	name := ls.Get(labels.MetricName)
 	typ := c.Type
 	if typ == "unknown" {

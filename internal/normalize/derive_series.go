@@ -97,8 +97,9 @@ func (e *entry) rateSeries(d *Deriver, interval int64) *telemetry.Series {
 	name := e.labels.Get(labels.MetricName)
 	expr := around("rate(", e.labels, rangeFor(interval)+")")
 	unit := perSecond(e.unit)
-	s := derived(e.labels, name+":rate", "rate("+name+")", scaled(expr, e.factor), unit)
-	s.Signal, s.Direction = d.signals.of(name, e.labels, e.unit, true)
+	m := d.signals.meaning(name, e.labels, e.unit, true)
+	s := derived(e.labels, m.own, m.show, scaled(expr, e.factor), unit)
+	s.Signal, s.Direction = m.signal, m.direction
 	if e.unit == "" && s.Signal == telemetry.SignalTraffic && hasWord(name, "requests", "request") {
 		s.Unit = "{request}/s"
 	}

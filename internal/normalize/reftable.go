@@ -29,12 +29,18 @@ type refTable struct {
 	nrest atomic.Int64
 }
 
-func (t *refTable) get(ref uint64) *entry {
+// pageOf gives the page that a reference lies on, nil when there is none.
+func (t *refTable) pageOf(ref uint64) *page {
 	if dir := t.dir.Load(); dir != nil && ref>>pageBits < uint64(len(*dir)) {
-		if p := (*dir)[ref>>pageBits].Load(); p != nil {
-			if e := p.slots[ref&(pageSize-1)].Load(); e != nil {
-				return e
-			}
+		return (*dir)[ref>>pageBits].Load()
+	}
+	return nil
+}
+
+func (t *refTable) get(ref uint64) *entry {
+	if p := t.pageOf(ref); p != nil {
+		if e := p.slots[ref&(pageSize-1)].Load(); e != nil {
+			return e
 		}
 	}
 	if t.nrest.Load() == 0 {

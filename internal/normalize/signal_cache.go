@@ -34,18 +34,27 @@ type signalCache struct {
 type meaning struct {
 	signal    telemetry.Signal
 	direction telemetry.Direction
+	own, show string // name and display name of the rate
 }
 
 // of is signalOf with a memory.
 func (c *signalCache) of(name string, ls labels.Labels, base string, rate bool) (telemetry.Signal, telemetry.Direction) {
+	m := c.meaning(name, ls, base, rate)
+	return m.signal, m.direction
+}
+
+func (c *signalCache) meaning(name string, ls labels.Labels, base string, rate bool) meaning {
 	k := signalKeyOf(name, ls, base, rate)
 	c.mu.RLock()
 	found, ok := c.m[k]
 	c.mu.RUnlock()
 	if ok {
-		return found.signal, found.direction
+		return found
 	}
 	found.signal, found.direction = k.signal()
+	if rate {
+		found.own, found.show = name+":rate", "rate("+name+")"
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.m == nil || len(c.m) >= maxSignals {
@@ -53,5 +62,5 @@ func (c *signalCache) of(name string, ls labels.Labels, base string, rate bool) 
 	}
 	k.name, k.base = strings.Clone(name), strings.Clone(base) // they may lie in a longer text
 	c.m[k] = found
-	return found.signal, found.direction
+	return found
 }
