@@ -27,7 +27,7 @@ export interface IncidentsSearch {
 }
 
 export interface DetectionSearch {
-  tab?: "mutes" | "held" | "metrics" | "general" | "plugins" | undefined;
+  tab?: "slos" | "mutes" | "held" | "metrics" | "general" | "plugins" | undefined;
   edit?: string | undefined; // name of what is edited, "+" for a new one
   match?: string | undefined; // what a new one begins with
   name?: string | undefined;
@@ -66,7 +66,7 @@ const detection = createRoute({
   validateSearch: (s: Record<string, unknown>): DetectionSearch => {
     const tab = s["tab"];
     return {
-      tab: tab === "mutes" || tab === "held" || tab === "metrics" || tab === "general" || tab === "plugins" ? tab : undefined,
+      tab: tab === "slos" || tab === "mutes" || tab === "held" || tab === "metrics" || tab === "general" || tab === "plugins" ? tab : undefined,
       edit: text(s["edit"]), match: text(s["match"]), name: text(s["name"]), sensitivity: text(s["sensitivity"]),
     };
   },

@@ -159,3 +159,9 @@ export const suppressedQuery = queryOptions({
   queryFn: ({ signal }) => get("/api/v1/suppressed", { query: { limit: 500 } }, signal),
   refetchInterval: 15_000,
 });
+
+export const sloQuery = queryOptions({
+  queryKey: ["slos"],
+  queryFn: ({ signal }) => get("/api/v1/slos", {}, signal),
+  refetchInterval: 15_000,
+});

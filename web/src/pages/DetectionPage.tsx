@@ -9,9 +9,10 @@ import { General, Plugins } from "./detection/General";
 import { Held } from "./detection/Held";
 import { Metrics } from "./detection/Metrics";
 import { Mutes } from "./detection/Mutes";
+import { Objectives } from "./detection/Objectives";
 import { Rules } from "./detection/Rules";
 
-const tabs: [DetectionSearch["tab"], string][] = [[undefined, "Rules"], ["mutes", "Mutes"], ["held", "Held back"], ["metrics", "Custom metrics"], ["general", "Calendar"], ["plugins", "Plugins"]];
+const tabs: [DetectionSearch["tab"], string][] = [[undefined, "Rules"], ["mutes", "Mutes"], ["held", "Held back"], ["slos", "Objectives"], ["metrics", "Custom metrics"], ["general", "Calendar"], ["plugins", "Plugins"]];
 
 /** The parts of detection that a person looks after, and where their changes are tried. */
 export function DetectionTabs({ tab, backtest = false }: { tab?: DetectionSearch["tab"]; backtest?: boolean }) {
@@ -51,6 +52,8 @@ export function DetectionPage() {
       <Stale what="the settings of detection" error={q.data ? q.error : null} at={q.dataUpdatedAt} now={now} />
       {s.tab === "held" ? (
         <Held now={now} />
+      ) : s.tab === "slos" ? (
+        <Objectives />
       ) : q.isPending ? (
         <Loading lines={3} height={70} />
       ) : !q.data ? (
