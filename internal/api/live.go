@@ -143,6 +143,21 @@ type Template struct {
 	Count     uint64 // since start
 	FirstSeen int64
 	LastSeen  int64
+	Params    []TemplateParam
+	Versions  []TemplateVersion // oldest first; the last is Text
+}
+
+// TemplateParam is one place of a template that varies.
+type TemplateParam struct {
+	Type    string `json:"type" doc:"number, size, duration, address, host, time, id, hex, path, url, mail, bool, text or word."`
+	Name    string `json:"name,omitempty" doc:"The key, of key=value."`
+	Example string `json:"example"`
+}
+
+// TemplateVersion is the text that a template had from some time on.
+type TemplateVersion struct {
+	Text string `json:"text"`
+	From int64  `json:"from_unix_ms"`
 }
 
 // Tiers counts series by how they are judged.

@@ -104,6 +104,9 @@ type Pattern struct {
 	FirstSeen int64            `json:"first_seen_unix_ms"`
 	LastSeen  int64            `json:"last_seen_unix_ms"`
 	New       bool             `json:"new" doc:"First seen within the range."`
+
+	Parameters []TemplateParam   `json:"parameters" nullable:"false" doc:"The places of the text that vary, in order."`
+	Versions   []TemplateVersion `json:"versions" nullable:"false" doc:"The texts that the pattern had, oldest first."`
 }
 
 // PatternList is the patterns of a range, those whose rate changed most first.
@@ -130,7 +133,8 @@ func (s *Server) logPatterns(ctx context.Context, in *patternsInput) (*body[Patt
 	for _, t := range s.live.Templates(e) {
 		k := templateKey{service: t.Entity.Name, id: strconv.FormatUint(t.ID, 10)}
 		p := Pattern{ID: k.id, Entity: t.Entity, Text: t.Text, Example: t.Example, Severity: t.Severity.String(), Count: counts[k],
-			Before: before[k], FirstSeen: t.FirstSeen, LastSeen: t.LastSeen, New: t.FirstSeen >= from && t.FirstSeen <= to}
+			Before: before[k], FirstSeen: t.FirstSeen, LastSeen: t.LastSeen, New: t.FirstSeen >= from && t.FirstSeen <= to,
+			Parameters: append([]TemplateParam{}, t.Params...), Versions: append([]TemplateVersion{}, t.Versions...)}
 		if p.Count == 0 && p.Before == 0 {
 			continue
 		}

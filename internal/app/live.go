@@ -220,8 +220,15 @@ func (l *live) Templates(e telemetry.Entity) []api.Template {
 	var out []api.Template
 	for _, en := range entities {
 		for _, t := range l.pipe.Miner().Templates(en) {
-			out = append(out, api.Template{ID: t.ID, Entity: en, Text: t.Text, Example: t.Example, Severity: t.Severity,
-				Count: t.Count, FirstSeen: t.FirstSeen / 1e6, LastSeen: t.LastSeen / 1e6})
+			a := api.Template{ID: t.ID, Entity: en, Text: t.Text, Example: t.Example, Severity: t.Severity,
+				Count: t.Count, FirstSeen: t.FirstSeen / 1e6, LastSeen: t.LastSeen / 1e6}
+			for _, p := range t.Parameters {
+				a.Params = append(a.Params, api.TemplateParam(p))
+			}
+			for _, v := range t.Versions {
+				a.Versions = append(a.Versions, api.TemplateVersion{Text: v.Text, From: v.From / 1e6})
+			}
+			out = append(out, a)
 		}
 	}
 	slices.SortStableFunc(out, func(a, b api.Template) int {

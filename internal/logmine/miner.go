@@ -190,10 +190,19 @@ type Template struct {
 	LastSeen  int64              `json:"last_seen_unix_nano"`
 	Severity  telemetry.Severity `json:"severity"` // highest seen
 	Example   string             `json:"example"`  // first line, its start if it is long
+	// Parameters are the places of Text that vary, in order (the parts of a
+	// time of day, which Text shows as one, each by itself).
+	Parameters []Parameter `json:"parameters"`
+	// Versions are the texts that the template had, oldest first: the first and
+	// the latest ones; the last is Text.
+	Versions []Version `json:"versions"`
 }
 
 func (s *service) describe(t *template) Template {
+	t.dirty = t.dirty || len(t.versions) == 0
+	s.note(t)
 	return Template{
+		Parameters: t.parameters(), Versions: slices.Clone(t.versions),
 		ID: t.id, Entity: s.entity, Text: t.text(), Count: t.count,
 		FirstSeen: t.first, LastSeen: t.last, Severity: t.severity, Example: t.line,
 	}

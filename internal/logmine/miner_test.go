@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"math/rand/v2"
+	"reflect"
 	"runtime"
 	"strings"
 	"sync"
@@ -189,7 +190,7 @@ func TestARestartForgetsNothing(t *testing.T) {
 		t.Fatalf("%d templates became %d", len(a), len(b))
 	}
 	for i := range a {
-		if a[i] != b[i] {
+		if !reflect.DeepEqual(a[i], b[i]) {
 			t.Errorf("template changed:\n%+v\n%+v", a[i], b[i])
 		}
 	}

@@ -159,6 +159,9 @@ func (s *service) flush(out []RateSample, end int64, seconds float64) []RateSamp
 			out = append(out, RateSample{t.labels, end, float64(t.window) / seconds})
 		}
 		t.window = 0
+		if t.count >= uint64(s.cfg.RatedMin) { // what came once or twice has no history
+			s.note(t)
+		}
 	}
 	return out
 }

@@ -150,6 +150,7 @@ func (s *service) hasID(id uint64) bool {
 func (s *service) join(b uint64, members []*template, i, j int) *template {
 	survivor := members[0]
 	survivor.words[i] = wildWord
+	survivor.dirty = true
 	if j >= 0 {
 		survivor.words[j] = wildWord
 	}
@@ -165,6 +166,7 @@ func (s *service) join(b uint64, members []*template, i, j int) *template {
 // takes t out of its bucket.
 func (s *service) absorb(t, survivor *template) {
 	survivor.count += t.count
+	survivor.dirty = true
 	survivor.window += t.window
 	survivor.severity = max(survivor.severity, t.severity)
 	survivor.first = min(survivor.first, t.first)
@@ -172,7 +174,7 @@ func (s *service) absorb(t, survivor *template) {
 	survivor.active = max(survivor.active, t.active)
 	t.into = survivor
 	s.account(-t.bytes() - 3*len(t.stats))
-	t.line, t.words, t.places, t.stats = "", nil, nil, nil
+	t.line, t.words, t.places, t.stats, t.versions = "", nil, nil, nil, nil
 	s.merged = append(s.merged, t)
 	s.live--
 	s.merges++

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/norn-aiops/norn/internal/telemetry"
 )
@@ -46,6 +47,7 @@ type savedTemplate struct {
 	Severity    telemetry.Severity
 	LastActive  int64
 	Rated       bool
+	Versions    []Version
 }
 
 // Snapshot writes what the miner knows. Lines that are added meanwhile may or
@@ -87,7 +89,7 @@ func (s *service) save() savedService {
 func (t *template) save() savedTemplate {
 	out := savedTemplate{
 		ID: t.id, Line: t.line, Count: t.count, Tracked: t.tracked, Used: t.used,
-		First: t.first, Last: t.last, Severity: t.severity, LastActive: t.active, Rated: t.rated,
+		First: t.first, Last: t.last, Severity: t.severity, LastActive: t.active, Rated: t.rated, Versions: slices.Clone(t.versions),
 	}
 	for i, w := range t.words {
 		if w == wildWord {
@@ -188,6 +190,8 @@ func (s *service) loadTemplate(saved *savedTemplate) {
 			}
 		}
 	}
+	t.versions = saved.Versions[:min(len(saved.Versions), maxVersions)]
+	t.dirty = false
 	s.place(t)
 	if saved.Rated && s.rates.rated < s.cfg.RatedTemplates {
 		t.rated = true

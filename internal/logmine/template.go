@@ -39,6 +39,8 @@ type template struct {
 	words    []uint64 // of the tokens in the pattern; wildWord, varWord
 	places   []place  // all tokens of the exemplar
 	stats    []slotStat
+	versions []Version
+	dirty    bool      // its text may have changed
 	into     *template // merged into; nil while it lives
 	count    uint64
 	tracked  uint64 // lines whose values were compared
@@ -55,7 +57,7 @@ type template struct {
 
 // bytes estimates the memory that the template holds.
 func (t *template) bytes() int {
-	return 320 + len(t.line) + 8*len(t.words) + 9*len(t.places)
+	return 360 + len(t.line) + 8*len(t.words) + 9*len(t.places) + t.versionBytes()
 }
 
 // live follows merges to the template that carries t's lines now, and
@@ -72,7 +74,7 @@ func (t *template) live() *template {
 
 // newTemplate makes a template of the scanner's line.
 func newTemplate(s *scanner, words []uint64) *template {
-	t := &template{line: strings.Clone(s.line), words: append([]uint64(nil), words...)}
+	t := &template{line: strings.Clone(s.line), dirty: true, words: append([]uint64(nil), words...)}
 	t.places = make([]place, len(s.toks))
 	for i, k := range s.toks {
 		t.places[i] = place{start: uint16(k.start), end: uint16(k.end), kind: k.kind, flags: k.flags}
@@ -85,6 +87,9 @@ func newTemplate(s *scanner, words []uint64) *template {
 // differ in number.
 func (t *template) track(s *scanner) {
 	t.tracked++
+	if t.tracked == exemplarMin || t.tracked == pairMin { // constants are shown from now on
+		t.dirty = true
+	}
 	if t.tracked == 1 {
 		return // the exemplar itself
 	}
@@ -95,6 +100,7 @@ func (t *template) track(s *scanner) {
 	for a < len(t.places) && b < len(s.toks) {
 		na, nb := tails(t.places, a), tailsOf(s.toks, b)
 		if na != nb {
+			t.dirty = t.dirty || t.places[a].flags&flagRunVaries == 0
 			t.places[a].flags |= flagRunVaries
 			t.compare(a, s, b)
 		} else {
@@ -141,6 +147,7 @@ func (t *template) compare(i int, s *scanner, k int) {
 	if mine == his {
 		return
 	}
+	t.dirty = true
 	st.varies = true
 	n := min(int(st.prefix), len(his))
 	j := 0
@@ -157,13 +164,18 @@ func (t *template) compare(i int, s *scanner, k int) {
 
 // text writes the template with "<*>" for what varies.
 func (t *template) text() string {
-	var b strings.Builder
+	b := writer{t: t}
+	t.write(&b)
+	return joinClock(b.String())
+}
+
+func (t *template) write(b *writer) {
 	pos, w := 0, 0 // end of what is written; index into words
 	for i := 0; i < len(t.places); {
 		n := tails(t.places, i)
 		head := t.places[i]
 		if head.flags&flagTail != 0 { // a parenthesis before the first token
-			pos = t.writeTails(&b, pos, i, n)
+			pos = t.writeTails(b, pos, i, n)
 			i += n
 			continue
 		}
@@ -172,21 +184,20 @@ func (t *template) text() string {
 		w++
 		switch {
 		case wild:
-			b.WriteString(wildcardText)
+			b.wildcard(i, i+1)
 			pos = t.runEnd(i, n)
 		case head.kind == kindWord:
 			b.WriteString(t.line[head.start:head.end])
-			pos = t.writeTails(&b, int(head.end), i+1, n-1)
+			pos = t.writeTails(b, int(head.end), i+1, n-1)
 		case t.oneWildcard(i, n):
-			b.WriteString(wildcardText)
+			b.wildcard(i, i+n)
 			pos = t.runEnd(i, n)
 		default:
-			pos = t.writeRun(&b, i, n)
+			pos = t.writeRun(b, i, n)
 		}
 		i += n
 	}
 	b.WriteString(t.line[pos:])
-	return joinClock(b.String())
 }
 
 // joinClock shows three variables with colons between, a time of day mostly,
@@ -223,14 +234,14 @@ func (t *template) runEnd(i, n int) int {
 }
 
 // writeRun writes the tokens of a run of variables one by one.
-func (t *template) writeRun(b *strings.Builder, i, n int) int {
+func (t *template) writeRun(b *writer, i, n int) int {
 	alone := n == 1
 	t.writeVariable(b, i, alone)
 	return t.writeTails(b, int(t.places[i].end), i+1, n-1)
 }
 
 // writeTails writes n tokens from i on, with what stands before each.
-func (t *template) writeTails(b *strings.Builder, pos, i, n int) int {
+func (t *template) writeTails(b *writer, pos, i, n int) int {
 	for k := i; k < i+n; k++ {
 		p := t.places[k]
 		if p.flags&flagSize != 0 && !t.spelled(k) {
@@ -244,7 +255,7 @@ func (t *template) writeTails(b *strings.Builder, pos, i, n int) int {
 	return pos
 }
 
-func (t *template) writeVariable(b *strings.Builder, i int, alone bool) {
+func (t *template) writeVariable(b *writer, i int, alone bool) {
 	p := t.places[i]
 	value := t.line[p.start:p.end]
 	var st slotStat
@@ -262,9 +273,9 @@ func (t *template) writeVariable(b *strings.Builder, i int, alone bool) {
 		b.WriteString(value)
 	case st.varies && alone:
 		b.WriteString(constantPrefix(value, int(st.prefix)))
-		b.WriteString(wildcardText)
+		b.wildcard(i, i+1)
 	default:
-		b.WriteString(wildcardText)
+		b.wildcard(i, i+1)
 	}
 }
 

@@ -1424,9 +1424,13 @@ export interface components {
             last_seen_unix_ms: number;
             /** @description First seen within the range. */
             new: boolean;
+            /** @description The places of the text that vary, in order. */
+            parameters: components["schemas"]["TemplateParam"][];
             severity: string;
             /** @description <*> stands for what varies. */
             text: string;
+            /** @description The texts that the pattern had, oldest first. */
+            versions: components["schemas"]["TemplateVersion"][];
         };
         PatternList: {
             patterns: components["schemas"]["Pattern"][];
@@ -1899,6 +1903,18 @@ export interface components {
             /** Format: double */
             spent: number;
             team: string;
+        };
+        TemplateParam: {
+            example: string;
+            /** @description The key, of key=value. */
+            name?: string;
+            /** @description number, size, duration, address, host, time, id, hex, path, url, mail, bool, text or word. */
+            type: string;
+        };
+        TemplateVersion: {
+            /** Format: int64 */
+            from_unix_ms: number;
+            text: string;
         };
         Tiers: {
             /**
