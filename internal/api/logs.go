@@ -17,6 +17,7 @@ type logsInput struct {
 	Range
 	Query string `query:"query" maxLength:"10000" doc:"LogsQL; empty is everything." example:"error AND service:=cart"`
 	Limit int    `query:"limit" minimum:"1" maximum:"2000" default:"200"`
+	Fresh bool   `query:"fresh" doc:"Find everything that was acknowledged before, also what came in the last seconds; costs more."`
 }
 
 // LogLine is one record: what every line has, and the rest as fields.
@@ -40,6 +41,9 @@ func (s *Server) searchLogs(ctx context.Context, in *logsInput) (*body[LogList],
 	from, to, err := in.resolve(s.now(), time.Hour)
 	if err != nil {
 		return nil, err
+	}
+	if in.Fresh {
+		s.logs.FlushLogs()
 	}
 	out := LogList{Lines: []LogLine{}}
 	q := store.LogQuery{Query: in.Query, From: from * 1e6, To: to*1e6 + 999_999, Limit: in.Limit + 1}

@@ -129,7 +129,7 @@ func wire(rec *telemetry.LogRecord) map[string]string {
 
 // Last implements [Target].
 func (r Remote) Last(ctx context.Context, id string) (Place, error) {
-	q := url.Values{"query": {lastQuery(id)}, "from": {"0"}, "limit": {"1"}}
+	q := url.Values{"query": {lastQuery(id)}, "from": {"0"}, "limit": {"1"}, "fresh": {"true"}}
 	var list struct {
 		Lines []struct {
 			Time   string

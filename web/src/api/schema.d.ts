@@ -2701,6 +2701,8 @@ export interface operations {
                 /** @description LogsQL; empty is everything. */
                 query?: string;
                 limit?: number;
+                /** @description Find everything that was acknowledged before, also what came in the last seconds; costs more. */
+                fresh?: boolean;
             };
             header?: never;
             path?: never;
