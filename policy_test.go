@@ -105,6 +105,7 @@ func layers() map[string]entry {
 		"internal/bench/logseq":      in(flow),
 		"internal/bench/redact":      in(flow),
 		"internal/bench/season":      in(flow),
+		"internal/bench/seed":        in(flow),
 		"internal/bench/nab":         in(flow, "internal/bench/csvdata"),
 		"internal/bench/vector":      in(flow, "internal/bench/csvdata"),
 		"internal/replay":            in(flow, "internal/pipeline"),

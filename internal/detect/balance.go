@@ -350,8 +350,8 @@ func (s *series) resume(e *Engine, c *counter) {
 	}
 	s.det = c.parked.det
 	d.opt = &e.options[classOf(c.meta)]
-	d.t, d.pace, d.gap = c.t, c.pace, 0
-	d.z, d.slow, d.run, d.level, d.form = [4]float32{}, 0, run{}, episode{}, episode{}
+	d.t, d.pace, d.clock.gap = c.t, c.pace, 0
+	d.z, d.base.slow, d.run, d.level, d.form = [4]float32{}, 0, run{}, episode{}, episode{}
 	d.base.last = float32(clamp(c.last, -maxAbs, maxAbs) - d.base.offset)
 	d.base.settle = settlePoint
 }

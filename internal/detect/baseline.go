@@ -30,6 +30,7 @@ type baseline struct {
 	granule  float32    // smallest step (for ratios: smallest positive value), 0 unknown
 	hold     yardstick
 	n        uint32
+	season   *season.Tracker // nil for most
 	seen     [2]uint16       // residuals below and above, saturating
 	bin      uint8           // of the last point
 	known    bool            // bin was known from an earlier visit
@@ -41,6 +42,7 @@ type baseline struct {
 	settle   uint8           // points left after a change of the interval
 	binN     [dayBins]uint16 // points learned, saturating
 	bins     [dayBins]float32
+	slow     float32 // weighted mean of the last z of the slow test; it is here because here is room
 }
 
 const (

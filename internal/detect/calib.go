@@ -28,10 +28,11 @@ type ring [ringSize]uint8
 // doubles, up to four hours. So a young series is judged by what little it
 // has, and an old one by its last five days.
 type blockClock struct {
-	start  int64 // Unix ms of the open block, 0 before the first point
-	filled uint8 // closed blocks in the ring
-	next   uint8 // where the next goes
-	hours  uint8 // length of a block
+	start  int64  // Unix ms of the open block, 0 before the first point
+	filled uint8  // closed blocks in the ring
+	next   uint8  // where the next goes
+	hours  uint8  // length of a block
+	gap    uint32 // ms between the last two points; it is here because here is room
 }
 
 const (

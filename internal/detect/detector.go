@@ -87,6 +87,7 @@ type Detector struct {
 	opt   *Options
 	shape *shape          // nil during the warm-up
 	pick  *choice.Chooser // nil in the basic tier
+	count *count          // nil unless points are few
 	warm  []float32       // points of the warm-up, nil afterwards
 	base  baseline        // begins with a pointer, ends with the profile of the day
 	t     int64           // Unix ms of the last point
@@ -94,8 +95,6 @@ type Detector struct {
 	run   run
 	pace  pace
 	z     [4]float32
-	slow  float32
-	gap   uint32 // ms between the last two points
 	alarm alarm
 	cal   [memCount]calibrator
 	ratio ratio
@@ -151,9 +150,9 @@ func (d *Detector) step(t int64, v float64, m *moment, s *Scores) bool {
 	}
 	v = clamp(v, -maxAbs, maxAbs)
 	dt, regular := d.arrive(t)
-	d.gap = 0
+	d.clock.gap = 0
 	if d.base.n > 0 {
-		d.gap = uint32(min(t-d.t, math.MaxUint32))
+		d.clock.gap = uint32(min(t-d.t, math.MaxUint32))
 	}
 	d.t = t
 	if d.opt.up {
@@ -179,6 +178,9 @@ func (d *Detector) step(t int64, v float64, m *moment, s *Scores) bool {
 	}
 	s.Shape, s.Alarm = d.stepShape(n, &r)
 	d.test(t, r.rel, s)
+	if d.count != nil {
+		d.stepCount(t, v, s)
+	}
 	if d.clock.tick(t) {
 		d.closeBlock(t)
 	}
@@ -229,8 +231,8 @@ func (d *Detector) replay(fade float32) {
 func (d *Detector) test(t int64, rel float32, s *Scores) {
 	z0, z1, z2, z3 := s.Z, d.z[0], d.z[1], d.z[2]
 	d.z[0], d.z[1], d.z[2], d.z[3] = z0, z1, z2, z3
-	d.slow += .1 * (larger(-6, smaller(6, s.Z)) - d.slow)
-	s.Slow = d.slow
+	d.base.slow += .1 * (larger(-6, smaller(6, s.Z)) - d.base.slow)
+	s.Slow = d.base.slow
 	d.track(t, s.Z)
 	if d.base.n <= warmPoints {
 		if d.pick != nil {
@@ -291,7 +293,7 @@ func (d *Detector) track(t int64, z float32) {
 	default:
 		r.dir, r.start, r.miss = dir, t, 0
 	}
-	slow := side(d.slow, larger(.5, .4*d.cal[memSlow].limit))
+	slow := side(d.base.slow, larger(.5, .4*d.cal[memSlow].limit))
 	if slow != d.run.slowDir {
 		d.run.slowDir, d.run.slowStart = slow, t
 	}

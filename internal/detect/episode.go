@@ -62,7 +62,7 @@ func (d *Detector) moveLevel(t int64, s *Scores, up, down float32, w said) {
 	d.growLevel(t, e, lv, dir*s.Slow, dir*s.Z)
 	if e.kind == epLevel && t-e.onset >= d.opt.Adopt && (d.steady(s) || t-e.onset >= 3*d.opt.Adopt) {
 		d.base.adopt(t, e.onset)
-		d.z, d.slow, d.run = [4]float32{}, 0, run{}
+		d.z, d.base.slow, d.run = [4]float32{}, 0, run{}
 		e.ended = endAdopted
 	}
 }
@@ -143,7 +143,7 @@ func (d *Detector) growLevel(t int64, e *episode, lv, slow, z float32) {
 	e.calm++
 	if (e.kind == epSpike && e.calm >= calmSpike) || e.calm >= calmLevel {
 		e.ended = endCalm
-		d.slow = 0 // what it remembers has been told
+		d.base.slow = 0 // what it remembers has been told
 	}
 }
 

@@ -67,7 +67,7 @@ type Explanation struct {
 	IntervalSeconds float64            `json:"interval_seconds"`
 	Intermittent    bool               `json:"intermittent"`    // silence means nothing
 	SilentAfter     float64            `json:"silent_after"`    // seconds, 0 when not judged
-	Baseline        string             `json:"baseline"`        // level, daily, season, up, learning
+	Baseline        string             `json:"baseline"`        // level, daily, season, up, count, learning
 	DailyGain       float64            `json:"daily_gain"`      // share by which the profile's error is below the level's
 	ShapeReady      bool               `json:"shape_ready"`     // the shape member speaks
 	HistoryHours    float64            `json:"history_hours"`   // of calibration
@@ -82,6 +82,7 @@ type Explanation struct {
 	Z               float64            `json:"z"`               // of the last value
 	Anomalous       bool               `json:"anomalous"`       // an anomaly is open
 	Choice          Choice             `json:"choice,omitzero"` // of the full tier
+	Count           Counted            `json:"count,omitzero"`  // of a series with few points
 	Season          season.Explanation `json:"season,omitzero"` // of what the series repeats
 	Profile         Profile            `json:"profile"`         // what the series is like
 	Tier            string             `json:"tier"`            // full, basic, counter
@@ -105,6 +106,9 @@ func (e *Engine) Explain(id telemetry.SeriesID) (Explanation, bool) {
 	x.Profile.Reduced, x.Profile.Periods = x.Less, x.Season.Text
 	x.Series, x.SeriesID, x.Value = s.meta.Name, s.meta.ID, d.base.value()
 	x.Anomalous = d.level.kind != epNone || d.form.kind != epNone || s.silent != nil || s.extra().still != nil
+	if d.count != nil && !d.opt.up {
+		x.Count = d.count.explain(s.meta.Unit)
+	}
 	x.Sentence = x.sentence(s.meta.Unit)
 	return x, true
 }
@@ -132,6 +136,8 @@ func (d *Detector) explain() Explanation {
 	switch {
 	case d.opt.up:
 		x.Baseline = "up"
+	case b.n < warmPoints && d.count != nil:
+		x.Baseline = "count"
 	case b.n < warmPoints:
 		x.Baseline = "learning"
 	case b.follows:
@@ -187,6 +193,9 @@ func (x *Explanation) sentence(unit string) string {
 	case "up":
 		b.WriteString("It says whether something lives: 0 is a fault at once.")
 		return b.String()
+	case "count":
+		b.WriteString(x.Count.Text)
+		return b.String()
 	case "learning":
 		fmt.Fprintf(&b, "Still learning: %d of %d points. It is %s; to be %s.", x.Points, warmPoints, x.Profile.Text, x.Profile.Members)
 		return b.String()
@@ -206,8 +215,10 @@ func (x *Explanation) sentence(unit string) string {
 		fmt.Fprintf(&b, ", %.1f units off (three of four points beyond %.1f raise an alarm)", z, x.LevelLimit)
 	}
 	fmt.Fprintf(&b, ". It is %s; %s.", x.Profile.Text, x.Profile.Members)
-	if x.Choice.Text != "" {
-		b.WriteString(" " + x.Choice.Text)
+	for _, more := range [...]string{x.Choice.Text, x.Count.Text} {
+		if more != "" {
+			b.WriteString(" " + more)
+		}
 	}
 	return b.String()
 }

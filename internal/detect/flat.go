@@ -62,7 +62,7 @@ func (d *Detector) still(t int64) {
 		f.again++
 	}
 	if n == 1 {
-		f.since = t - int64(d.gap)
+		f.since = t - int64(d.clock.gap)
 	}
 	if n >= leastStill && !f.told {
 		f.told = t-f.since >= leastFlat && d.flatP() <= d.opt.PerWeek/7

@@ -32,6 +32,9 @@ func (e *Engine) StateBytes() int {
 		if s.det.pick != nil {
 			total += int(unsafe.Sizeof(*s.det.pick))
 		}
+		if s.det.count != nil {
+			total += int(unsafe.Sizeof(*s.det.count))
+		}
 		if s.det.base.season != nil {
 			total += s.det.base.season.Bytes()
 		}

@@ -94,6 +94,7 @@ func (d *Detector) arrive(t int64) (dt float64, regular bool) {
 	if was, changed := d.pace.see(gap); changed && d.base.n > oddRun {
 		d.base.interval(was, float64(d.pace.every))
 	}
+	d.counted()
 	every := float64(d.pace.every)
 	return smaller(gap, 10*every), gap < every*1.05 && gap > every*.95
 }

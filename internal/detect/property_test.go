@@ -46,7 +46,7 @@ func TestFiniteInFiniteOut(t *testing.T) {
 			for _, c := range d.cal {
 				finite("limit", float64(c.limit), float64(c.cur), float64(c.mu))
 			}
-			finite("state", float64(d.base.square[0]), float64(d.base.square[1]), float64(d.base.level), float64(d.base.shift), float64(d.slow), float64(d.alarm.past))
+			finite("state", float64(d.base.square[0]), float64(d.base.square[1]), float64(d.base.level), float64(d.base.shift), float64(d.base.slow), float64(d.alarm.past))
 		}
 		x, _ := e.Explain(1)
 		finite("explanation", x.Expected, x.Low, x.High, x.Scale, x.Z, x.DailyGain, x.LevelLimit)

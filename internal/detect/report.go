@@ -148,6 +148,12 @@ func (e *Engine) fill(r *report, s *series, ep *episode, p telemetry.Point, sc *
 		a.Text = fmt.Sprintf("moved from %s to %s and stayed there for %s: the new normal", number(a.Expected, unit),
 			number(float64(s.det.base.fast)+s.det.base.offset, unit), seconds(float64(p.T-ep.onset)/1000))
 	}
+	if c := s.det.count; c != nil && c.open {
+		a.Member = "count"
+		if text := c.text(); text != "" {
+			a.Text = text
+		}
+	}
 	a.Score = float64(ep.score)
 	a.Severity = max(a.Severity, sev)
 	a.P = s.det.cal[ep.member].p(ep.score, memberBases()[ep.member], s.det.opt.PerWeek, s.det.clock.hours)

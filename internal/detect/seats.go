@@ -290,7 +290,7 @@ func (e *Engine) takeLater() []ops.Anomaly {
 func (e *Engine) bound(s *series, c *seat) {
 	d := &s.det
 	c.t, c.lo, c.hi = d.t, 1, -1
-	gap := d.gap
+	gap := d.clock.gap
 	if gap <= 2*maxStray || int64(gap)*3 > e.cfg.Hold || s.busy() || d.opt.up || d.base.settle > 0 {
 		return
 	}

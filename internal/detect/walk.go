@@ -122,13 +122,14 @@ func (d *Detector) walk(c *codec) {
 	}
 	d.clock.walk(c)
 	c.i64(&d.t)
-	c.u32(&d.gap)
-	c.f32(&d.z[0], &d.z[1], &d.z[2], &d.z[3], &d.slow)
+	c.u32(&d.clock.gap)
+	c.f32(&d.z[0], &d.z[1], &d.z[2], &d.z[3], &d.base.slow)
 	d.pace.walk(c)
 	d.run.walk(c)
 	d.level.walk(c)
 	d.form.walk(c)
 	walkPick(&d.pick, c)
+	d.walkCount(c)
 	d.base.walkSeason(c)
 }
 

@@ -88,6 +88,17 @@ type History interface {
 	Metadata(name string) (typ, unit string)
 }
 
+// Archive is a History whose series can be read one by one and from several
+// goroutines, each with a shelf of its own.
+type Archive interface {
+	History
+	// Shelf opens the series with samples in [from, to] (Unix ms) for which keep
+	// is true.
+	Shelf(ctx context.Context, from, to int64, keep func(labels.Labels) bool) (store.Shelf, error)
+	// Chunks is about how many chunks of 120 samples there are.
+	Chunks() int
+}
+
 // Pipeline runs the stages in order.
 type Pipeline struct {
 	cfg Config

@@ -9,7 +9,6 @@ import (
 	"io"
 	"slices"
 
-	"github.com/norn-aiops/norn/internal/normalize"
 	"github.com/norn-aiops/norn/internal/ops"
 	"github.com/norn-aiops/norn/internal/store"
 )
@@ -28,8 +27,6 @@ const (
 
 const (
 	catchUpOverlap = 5 * 60_000      // ms read again before the snapshot, so that counters have a last value
-	catchUpSlice   = 60_000          // ms of samples handed over at a time
-	seedSlice      = 30 * 60_000     // the same when whole history is read
 	maxCatchUp     = 30 * 24 * 3.6e6 // ms; older history does not help a model
 )
 
@@ -144,7 +141,7 @@ func (p *Pipeline) loadBlob(ctx context.Context, key string, read func(io.Reader
 // catchUp hands to the detectors what the metric store has received since the
 // snapshot; without one, all that it holds. No alarm is raised for the past.
 func (p *Pipeline) catchUp(ctx context.Context, restored bool, now int64) error {
-	h, ok := p.st.Metrics.(History)
+	h, ok := p.st.Metrics.(Archive)
 	if !ok {
 		return nil
 	}
@@ -152,25 +149,18 @@ func (p *Pipeline) catchUp(ctx context.Context, restored bool, now int64) error 
 	if !ok {
 		return nil
 	}
-	from, slice := max(oldest, newest-int64(maxCatchUp)), int64(seedSlice)
+	from := max(oldest, newest-int64(maxCatchUp))
 	if raw, err := p.st.State.Blob(ctx, blobClock); err == nil && restored && len(raw) == 8 {
-		from, slice = max(from, int64(binary.BigEndian.Uint64(raw))-catchUpOverlap), catchUpSlice
+		from = max(from, int64(binary.BigEndian.Uint64(raw))-catchUpOverlap)
 	}
 	p.Quiet(true)
 	defer p.Quiet(false)
-	learnt := from
-	derive := normalize.NewDeriver() // the store's references may mean other series by now
-	derive.SetDescribe(p.describe)
-	for batch, err := range ReadHistory(ctx, h, from, newest, slice) {
-		if err != nil {
-			return fmt.Errorf("cannot read back history: %w", err)
-		}
-		p.observe(derive, batch)
-		if last := batch[len(batch)-1].T; !restored && (last-learnt >= slice || last == newest) {
-			p.learnDrivers(last)
-			learnt = last
-		}
+	s := p.seeder(h)
+	if err := s.run(ctx, from, newest); err != nil {
+		return fmt.Errorf("cannot read back history: %w", err)
 	}
-	p.log.Info("detectors have read back stored samples", "from_ms", from, "to_ms", newest, "restored", restored, "now_ms", now)
+	p.met.samples.Add(float64(s.samples.Load()))
+	p.log.Info("detectors have read back stored samples", "from_ms", from, "to_ms", newest, "restored", restored, "now_ms", now,
+		"series", s.series.Load(), "samples", s.samples.Load())
 	return nil
 }

@@ -31,6 +31,9 @@ func (p *Pipeline) Joint(e telemetry.Entity) (joint.Explanation, bool) { return 
 // DriverStats counts what is known of drivers.
 func (p *Pipeline) DriverStats() driver.Stats { return p.drivers.Stats() }
 
+// JointStats counts the joint models.
+func (p *Pipeline) JointStats() joint.FleetStats { return p.joint.Stats() }
+
 // together judges what no series shows alone: targets given their drivers, and
 // all metrics of an entity jointly. It reads last values, at intervals, and
 // trains networks a little at a time.
@@ -47,12 +50,6 @@ func (p *Pipeline) together(now int64, view *graph.View) []ops.Anomaly {
 		out = append(out, p.joint.Step(now, jointRows(infos, now))...)
 	}
 	return out
-}
-
-// learnDrivers takes one reading of the past that is read back.
-func (p *Pipeline) learnDrivers(at int64) {
-	infos := p.engine.List(func(s *telemetry.Series) bool { return isTarget(s) || isCandidate(s) }, 0)
-	p.drivers.Step(at, driverGroups(infos, nil, at))
 }
 
 func isTarget(s *telemetry.Series) bool {

@@ -18,6 +18,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/prometheus/prometheus/model/histogram"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/storage"
 
@@ -48,6 +49,50 @@ type Committed struct {
 	H      Histogram // nil for floats
 	Type   string    // counter, gauge, histogram, summary; "" when the sender did not say
 	Unit   string    // as sent, "" when the sender did not say
+}
+
+// ImportSample is one sample of the past: a float, or one of the two kinds of
+// native histograms.
+type ImportSample struct {
+	T  int64 // Unix ms
+	V  float64
+	H  *histogram.Histogram
+	FH *histogram.FloatHistogram
+}
+
+// ImportStats says what became of imported samples.
+type ImportStats struct {
+	Samples    int            `json:"samples"`    // stored
+	Duplicates int            `json:"duplicates"` // at a moment at which the series has a value already
+	Refused    map[string]int `json:"refused"`    // by reason
+	Blocks     int            `json:"blocks"`     // written
+	From       int64          `json:"from"`       // Unix ms of the oldest stored one
+	To         int64          `json:"to"`         // of the newest; before From when there is none
+}
+
+// Import takes samples of the past into a metric store, whatever their age and
+// order. What is there already is left out. It belongs to one goroutine.
+type Import interface {
+	// Add takes samples of one series. The error names the first that was refused;
+	// the others are taken.
+	Add(ls labels.Labels, xs []ImportSample) error
+	// Full reports that so much is in memory that Flush is due.
+	Full() bool
+	// Flush makes everything so far durable and readable.
+	Flush(ctx context.Context) error
+	Stats() ImportStats
+}
+
+// Shelf is a view of some series of a metric store, whose samples are read one
+// series after another. It belongs to one goroutine; several shelves of one
+// store may be used at the same time.
+type Shelf interface {
+	Len() int
+	Labels(i int) labels.Labels
+	// Samples appends the float samples of series i (0 to Len-1) to buf, oldest
+	// first. Stale markers are left out.
+	Samples(i int, buf []telemetry.Sample) ([]telemetry.Sample, error)
+	Close() error
 }
 
 // Histogram is what detection needs of a native histogram.

@@ -327,3 +327,33 @@ func (b *Book) sorted() []telemetry.SeriesID {
 	slices.SortFunc(ids, func(a, b telemetry.SeriesID) int { return cmp.Compare(a, b) })
 	return ids
 }
+
+// Adopt takes the models of another book, which must not be used any more, for
+// targets of which it has taken more readings. What is open stays open.
+func (b *Book) Adopt(from *Book) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for id, t := range from.targets {
+		old := b.targets[id]
+		switch {
+		case old == nil && len(b.targets) >= b.cfg.MaxTargets:
+			b.stats.Overflow++
+			continue
+		case old != nil && old.readings() >= t.readings():
+			continue
+		case old != nil:
+			t.active, t.dear, t.since = old.active, old.dear, old.since
+		default:
+			t.active, t.dear = nil, 0
+		}
+		b.targets[id] = t
+	}
+}
+
+// readings is how many the best known curve rests on, decayed.
+func (t *target) readings() (n float64) {
+	for i := range t.Curves {
+		n = max(n, t.Curves[i].Curve.N)
+	}
+	return n
+}

@@ -81,6 +81,7 @@ type Fleet struct {
 	cfg      FleetConfig
 	members  map[telemetry.Entity]*member
 	neural   int
+	lent     int // members that learn from the past at the moment
 	overflow uint64
 	turn     int // whose network is trained next
 }
@@ -91,6 +92,7 @@ type member struct {
 	columns []telemetry.SeriesID
 	names   map[telemetry.SeriesID]string
 	seen    map[telemetry.SeriesID]int64 // Unix ms of the last value
+	heard   map[telemetry.SeriesID]int64 // of those without a column
 	newest  int64                        // Unix ms of the newest value in a row
 	born    int64                        // Unix ms of the first row
 	strange int
@@ -124,7 +126,7 @@ func (f *Fleet) step(now int64, r *Row) *ops.Anomaly {
 		switch {
 		case len(r.Series) < f.cfg.Least:
 			return nil
-		case len(f.members) >= f.cfg.MaxEntities:
+		case len(f.members)+f.lent >= f.cfg.MaxEntities:
 			f.overflow++
 			return nil
 		}
@@ -132,16 +134,28 @@ func (f *Fleet) step(now int64, r *Row) *ops.Anomaly {
 		m.born = now
 		f.members[r.Entity] = m
 	}
-	if fresh := m.fresh(r); 2*fresh < len(r.Series) {
-		return nil
-	}
-	m.newest = slices.Max(r.T)
-	m.align(&f.cfg, now, r)
-	v, ok := m.model.Observe(now, m.values(r))
+	v, ok := f.teach(m, now, r)
 	if !ok || !v.Ready || now-m.born < f.cfg.Learn {
 		return nil
 	}
 	return m.judge(&f.cfg, now, r.Entity, &v)
+}
+
+// lastSeen is the time (Unix ms) of the newest value, 0 without any.
+func (m *member) lastSeen() (t int64) {
+	for _, at := range m.seen {
+		t = max(t, at)
+	}
+	return max(t, m.newest)
+}
+
+func (f *Fleet) teach(m *member, now int64, r *Row) (v Verdict, ok bool) {
+	if fresh := m.fresh(r); 2*fresh < len(r.Series) {
+		return v, false
+	}
+	m.newest = slices.Max(r.T)
+	m.align(&f.cfg, now, r)
+	return m.model.Observe(now, m.values(r))
 }
 
 func (f *Fleet) newMember() *member {
@@ -172,7 +186,7 @@ func (m *member) align(cfg *FleetConfig, now int64, r *Row) {
 			continue
 		}
 		if _, known := m.seen[s.ID]; !known {
-			if len(m.columns) >= cfg.Most {
+			if len(m.columns) >= cfg.Most || !m.steady(cfg, now, s.ID) {
 				continue
 			}
 			m.columns = append(m.columns, s.ID)
@@ -200,6 +214,21 @@ func (m *member) align(cfg *FleetConfig, now int64, r *Row) {
 		names[i] = strconv.FormatUint(uint64(id), 10)
 	}
 	m.model.SetColumns(names)
+}
+
+// steady reports whether a metric that has no column comes often enough to get
+// one: one that comes once an hour would join and leave for ever, and each time
+// members begin anew.
+func (m *member) steady(cfg *FleetConfig, now int64, id telemetry.SeriesID) bool {
+	if len(m.columns) == 0 || m.model.rows == 0 {
+		return true
+	}
+	if m.heard == nil || len(m.heard) > 4*cfg.Most {
+		m.heard = map[telemetry.SeriesID]int64{}
+	}
+	last, ok := m.heard[id]
+	m.heard[id] = now
+	return ok && now-last <= cfg.Gone/4
 }
 
 // nameOf is a series' name as people know it: with its quantile and instance.

@@ -115,6 +115,8 @@ const (
 	ReasonTooManyLabels = "too_many_labels"
 	ReasonLabelTooLong  = "label_too_long"
 	ReasonSeriesLimit   = "series_limit"
+	ReasonTooOld        = "too_old"        // of imports: beyond the retention
+	ReasonInvalidLabels = "invalid_labels" // of imports
 )
 
 // Stats are counters since the DB was opened, and sizes now.
@@ -166,7 +168,7 @@ func Open(dir string, o Options) (*DB, error) {
 	to.RetentionDuration = o.Retention.Milliseconds()
 	to.MinBlockDuration = o.BlockDuration.Milliseconds()
 	to.MaxBlockDuration = max(to.MinBlockDuration, min(31*24*time.Hour, o.Retention/10).Milliseconds())
-	to.OutOfOrderTimeWindow = o.OutOfOrderWindow.Milliseconds()
+	to.OutOfOrderTimeWindow = max(1, o.OutOfOrderWindow.Milliseconds()) // at 0 it would not load new blocks when asked to
 	to.WALCompression = compression.Snappy
 	to.EnableExemplarStorage = o.MaxExemplars > 0
 	to.MaxExemplars = int64(max(o.MaxExemplars, 0))
@@ -249,10 +251,21 @@ func (l lifecycle) PreCreation(ls labels.Labels) error {
 	if !d.ready.Load() {
 		return nil // what was accepted once is not lost to a tighter limit
 	}
-	if n := ls.Len(); d.opts.MaxLabels > 0 && n > d.opts.MaxLabels {
-		return d.refuse(ReasonTooManyLabels, "series %s has %d labels, the limit is %d", short(ls), n, d.opts.MaxLabels)
+	if bad := d.opts.badLabels(ls); bad != nil {
+		return d.refuse(bad.Reason, "%s", bad.Detail)
 	}
-	if limit := d.opts.MaxLabelBytes; limit > 0 {
+	if limit := d.opts.MaxSeries; limit > 0 && d.db.Head().NumSeries() >= uint64(limit) {
+		return d.refuse(ReasonSeriesLimit, "new series %s refused: the limit of %d series is reached", short(ls), limit)
+	}
+	return nil
+}
+
+// badLabels says which limit the labels of a series break, nil when none.
+func (o *Options) badLabels(ls labels.Labels) *RefusedError {
+	if n := ls.Len(); o.MaxLabels > 0 && n > o.MaxLabels {
+		return &RefusedError{ReasonTooManyLabels, fmt.Sprintf("series %s has %d labels, the limit is %d", short(ls), n, o.MaxLabels)}
+	}
+	if limit := o.MaxLabelBytes; limit > 0 {
 		var long string
 		ls.Range(func(lb labels.Label) {
 			if len(lb.Name)+len(lb.Value) > limit {
@@ -260,11 +273,8 @@ func (l lifecycle) PreCreation(ls labels.Labels) error {
 			}
 		})
 		if long != "" {
-			return d.refuse(ReasonLabelTooLong, "label %.64q of series %s is longer than the limit of %d bytes", long, short(ls), limit)
+			return &RefusedError{ReasonLabelTooLong, fmt.Sprintf("label %.64q of series %s is longer than the limit of %d bytes", long, short(ls), limit)}
 		}
-	}
-	if limit := d.opts.MaxSeries; limit > 0 && d.db.Head().NumSeries() >= uint64(limit) {
-		return d.refuse(ReasonSeriesLimit, "new series %s refused: the limit of %d series is reached", short(ls), limit)
 	}
 	return nil
 }
