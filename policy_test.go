@@ -79,6 +79,7 @@ func layers() map[string]entry {
 		"internal/ingest/file":         in(adapters, "internal/ingest"),
 		"internal/ingest/malformed":    in(adapters, "internal/ingest"),
 		"internal/ingest/otlp":         in(adapters, "internal/ingest"),
+		"internal/ingest/past":         in(adapters, "internal/ingest", "internal/ingest/web"),
 		"internal/ingest/remotewrite":  in(adapters, "internal/ingest"),
 		"internal/ingest/scrape":       in(adapters, "internal/ingest"),
 		"internal/ingest/syslog":       in(adapters, "internal/ingest"),

@@ -13,6 +13,6 @@ directory. Models learn from it as from history: nothing of the past raises an
 alarm or opens an incident. What is there already is not added twice, so an
 import that was broken off is simply run again.`,
 	}
-	c.AddCommand(importLogs())
+	c.AddCommand(importBlocks(), importRemoteRead(), importCSV(), importLogs())
 	return c
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/norn-aiops/norn/internal/api"
 	"github.com/norn-aiops/norn/internal/ingest/alertmanager"
+	"github.com/norn-aiops/norn/internal/ingest/past"
 	"github.com/norn-aiops/norn/internal/ingest/remotewrite"
 	ingestweb "github.com/norn-aiops/norn/internal/ingest/web"
 	"github.com/norn-aiops/norn/web"
@@ -25,6 +26,7 @@ func routes() []api.Route {
 		{Method: http.MethodPost, Path: "/api/v1/changes", Summary: "Deploys, configuration changes, scaling, flags"},
 		{Method: http.MethodPost, Path: "/api/v1/import/logs", Summary: "Log records as JSON lines; with ?history=true they are the past: no limit of age but the store's, and no alarm"},
 		{Method: http.MethodPost, Path: "/api/v1/import/metrics", Summary: "Metrics as CSV"},
+		{Method: http.MethodPost, Path: "/api/v1/import/history", Summary: "Metrics of the past, as Prometheus' remote read streams them: models learn from them and raise nothing"},
 		{Method: http.MethodGet, Path: "/prometheus/api/v1/{path}", Summary: "Prometheus' HTTP API, for Grafana and other readers", Tag: "prometheus"},
 		{Method: http.MethodGet, Path: "/metrics", Summary: "Norn's own metrics", Tag: "status"},
 		{Method: http.MethodGet, Path: "/-/healthy", Summary: "200 while the process is up", Tag: "status"},
@@ -62,6 +64,7 @@ func (a *App) handler(ctx context.Context) (http.Handler, error) {
 	})
 	protect("POST /api/v1/import/", in)
 	protect("POST /api/v1/changes", in)
+	protect("POST /api/v1/import/history", past.NewHandler(past.HandlerOptions{Begin: a.beginImport, Counters: a.counters, Logger: a.log}))
 	protect("/prometheus/", a.stores.metrics.PrometheusAPI("/prometheus", a.opts.Version))
 	mux.Handle("GET /metrics", promhttp.HandlerFor(a.reg, promhttp.HandlerOpts{}))
 	well := func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("Norn is up.\n")) }

@@ -28,8 +28,8 @@ func offlineAt(t *testing.T, dir string, now int64) *Offline {
 }
 
 // explained gives what is known of every series.
-func explained(o *Offline) map[telemetry.SeriesID]detect.Explanation {
-	e, out := o.Pipeline.Engine(), map[telemetry.SeriesID]detect.Explanation{}
+func explained(e *detect.Engine) map[telemetry.SeriesID]detect.Explanation {
+	out := map[telemetry.SeriesID]detect.Explanation{}
 	for _, in := range e.List(nil, 0) {
 		out[in.Series.ID], _ = e.Explain(in.Series.ID)
 	}
@@ -79,12 +79,12 @@ func TestHistoryTeachesWhatLiveSamplesWouldHave(t *testing.T) {
 		}
 	}
 	live.Pipeline.Engine().Settle()
-	want := explained(live)
+	want := explained(live.Pipeline.Engine())
 	if err := live.Close(); err != nil {
 		t.Fatal(err)
 	}
 	again := offlineAt(t, dir, now) // nothing was saved: it has the store alone
-	got := explained(again)
+	got := explained(again.Pipeline.Engine())
 	if len(want) < 24 || len(got) != len(want) {
 		t.Fatalf("%d series live, %d from history", len(want), len(got))
 	}
@@ -113,4 +113,3 @@ func TestTheSeedBenchmarkFindsEveryModelReady(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 }
-

@@ -120,7 +120,10 @@ func (p *Pipeline) restore(ctx context.Context, now int64) error {
 		restored = restored || ok && m.key == blobDetect
 	}
 	p.dropUnwatched()
-	return p.catchUp(ctx, restored, now)
+	if err := p.catchUp(ctx, restored, now); err != nil {
+		return err
+	}
+	return p.learnWaiting(ctx, restored)
 }
 
 func (p *Pipeline) loadBlob(ctx context.Context, key string, read func(io.Reader) error) bool {

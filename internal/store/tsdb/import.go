@@ -283,7 +283,8 @@ func (m *Import) block(ctx context.Context, w *importWindow, mint, maxt int64) (
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	o := tsdb.DefaultHeadOptions()
-	o.ChunkRange, o.ChunkDirRoot, o.StripeSize = m.span, dir, 1<<10
+	o.ChunkRange = 4 * m.span // it takes what is at most half of this behind the newest: series come one after another
+	o.ChunkDirRoot, o.StripeSize = dir, 1<<10
 	head, err := tsdb.NewHead(nil, m.d.opts.Logger, nil, nil, o, nil)
 	if err != nil {
 		return err
