@@ -283,4 +283,3 @@ func moment(text string, now time.Time) (int64, error) {
 	}
 	return 0, fmt.Errorf("%q is neither RFC 3339 nor Unix seconds nor a time ago such as 14d", text)
 }
-
