@@ -182,6 +182,9 @@ func facts(x *detect.Explanation) []api.Fact {
 	if x.Choice.Text != "" {
 		out = append(out, api.Fact{Name: "choice", Text: x.Choice.Text})
 	}
+	if x.Count.Text != "" {
+		out = append(out, api.Fact{Name: "count", Text: x.Count.Text})
+	}
 	if x.Season.Text != "" {
 		out = append(out, api.Fact{Name: "season", Text: x.Season.Text})
 	}
