@@ -30,7 +30,6 @@ type baseline struct {
 	granule  float32    // smallest step (for ratios: smallest positive value), 0 unknown
 	hold     yardstick
 	n        uint32
-	season   *season.Tracker // nil for most
 	seen     [2]uint16       // residuals below and above, saturating
 	bin      uint8           // of the last point
 	known    bool            // bin was known from an earlier visit
