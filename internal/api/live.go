@@ -236,8 +236,4 @@ type Why struct {
 }
 
 // Reason is one ground for putting things together.
-type Reason struct {
-	Name   string  `json:"name" doc:"time, topology, kind, trace, alert"`
-	Text   string  `json:"text"`
-	Weight float64 `json:"weight" doc:"0..1"`
-}
+type Reason = ops.Reason

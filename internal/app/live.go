@@ -307,14 +307,10 @@ func (l *live) do(ctx context.Context, act pipeline.Act, id, who, text string) (
 }
 
 // Why says why an anomaly is in an incident.
-func (l *live) Why(_ context.Context, id, anomaly string) (api.Why, error) {
-	sentence, reasons, err := l.pipe.Why(id, anomaly)
+func (l *live) Why(ctx context.Context, id, anomaly string) (api.Why, error) {
+	sentence, reasons, err := l.pipe.Why(ctx, id, anomaly)
 	if err != nil {
 		return api.Why{}, err
 	}
-	out := api.Why{IncidentID: id, AnomalyID: anomaly, Sentence: sentence}
-	for _, r := range reasons {
-		out.Reasons = append(out.Reasons, api.Reason{Name: r.Name, Text: r.Text, Weight: r.Weight})
-	}
-	return out, nil
+	return api.Why{IncidentID: id, AnomalyID: anomaly, Sentence: sentence, Reasons: append([]api.Reason{}, reasons...)}, nil
 }

@@ -19,6 +19,7 @@ type Series struct {
 type Input struct {
 	Onset, Now int64            // Unix milliseconds
 	Target     telemetry.Entity // where users feel it; zero when unknown
+	Suspect    telemetry.Entity // root by which other tools' alerts were grouped; zero when they were not
 	View       *graph.View      // the graph as of the onset; nil means no edges
 	Series     []Series
 	Anomalies  []ops.Anomaly

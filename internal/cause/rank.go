@@ -22,6 +22,9 @@ import (
 func Rank(in Input, cfg Config) ops.Judgement {
 	m := newModel(&in, cfg.WithDefaults())
 	m.collect()
+	if m.alertsOnly() {
+		return m.judgeAlerts()
+	}
 	m.chooseTarget()
 	m.explain()
 	m.impact()

@@ -340,7 +340,7 @@ func (c *Correlator) update(now int64, g *group, j ops.Judgement) bool {
 	good := j.Verdict == ops.VerdictCause || j.Verdict == ops.VerdictLocal
 	roots := rootsOf(j)
 	sameRoot := len(roots) > 0 && len(g.roots) > 0 && roots[0] == g.roots[0]
-	if fresh || good && (sameRoot || j.Confidence >= .9*in.Confidence) || in.Verdict == ops.VerdictUnknown && j.Verdict != ops.VerdictNoIncident {
+	if fresh || good && (g.pooled() || sameRoot || j.Confidence >= .9*in.Confidence) || in.Verdict == ops.VerdictUnknown && j.Verdict != ops.VerdictNoIncident {
 		if !sameRoot && len(roots) > 0 {
 			g.tell(ops.Event{Time: now, Kind: "cause", Entity: roots[0], Text: j.Title})
 		}

@@ -91,6 +91,7 @@ type Stats struct {
 	Context    int `json:"context"`  // of chronic series with no group to join
 	Late       int `json:"late"`     // belonged to an incident that had ended
 	Overflow   int `json:"overflow"` // did not fit into a bounded table
+	Waiting    int `json:"waiting"`  // other tools' alerts that are in no group yet
 	Groups     int `json:"groups"`
 	Open       int `json:"open"`
 	Pending    int `json:"pending"`
@@ -106,30 +107,36 @@ type Candidate struct {
 	Entities  []telemetry.Entity
 	Target    telemetry.Entity // where users feel it; zero when unclear
 	Changes   []telemetry.Change
+	Suspect   telemetry.Entity // of a group of other tools' alerts: the root that explains its place among the others; zero for others
 }
 
 // Correlator groups anomalies. Make one with [New].
 type Correlator struct {
-	mu      sync.Mutex
-	cfg     Config
-	pending map[string]*record // by anomaly id
-	records map[string]*record // by anomaly id, aliases of flapping series included
-	series  map[uint64]*habit
-	habits  habits
-	groups  map[string]*group // active: candidates and open incidents
-	closed  map[string]*group // ended within the grace period, for late news and reopening
-	changes []telemetry.Change
-	stats   Stats
-	view    *graph.View
-	near    map[telemetry.Entity]map[telemetry.Entity]float64 // of this tick's view
-	byName  map[telemetry.Entity]map[string]*group
-	budget  *budget
-	full    map[uint64]struct{} // hashes of the ids that did not fit into their group
+	mu       sync.Mutex
+	cfg      Config
+	pending  map[string]*record // by anomaly id
+	records  map[string]*record // by anomaly id, aliases of flapping series included
+	series   map[uint64]*habit
+	habits   habits
+	groups   map[string]*group // active: candidates and open incidents
+	closed   map[string]*group // ended within the grace period, for late news and reopening
+	changes  []telemetry.Change
+	stats    Stats
+	view     *graph.View
+	near     map[telemetry.Entity]map[telemetry.Entity]float64 // of this tick's view
+	byName   map[telemetry.Entity]map[string]*group
+	budget   *budget
+	presence *presence           // of other tools' alerts
+	pool     *pool               // of other tools' alerts that the fit groups
+	blame    *graph.Blame        // of this tick's view; nil until it is needed
+	measured bool                // some group rests on Norn's own anomalies
+	aside    []ops.Incident      // changed beside judgements; given out with Resolve
+	full     map[uint64]struct{} // hashes of the ids that did not fit into their group
 }
 
 // New makes an empty correlator.
 func New(cfg Config) *Correlator {
-	return &Correlator{cfg: cfg.withDefaults(), budget: newBudget(cfg.Budget), pending: map[string]*record{}, records: map[string]*record{},
+	return &Correlator{cfg: cfg.withDefaults(), budget: newBudget(cfg.Budget), presence: newPresence(), pool: newPool(), pending: map[string]*record{}, records: map[string]*record{},
 		series: map[uint64]*habit{}, groups: map[string]*group{}, closed: map[string]*group{},
 		byName: map[telemetry.Entity]map[string]*group{}, full: map[uint64]struct{}{}}
 }
@@ -140,6 +147,9 @@ func (c *Correlator) Anomaly(a ops.Anomaly) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.stats.Received++
+	if r := c.records[a.ID]; r != nil && c.over(r, &a) {
+		delete(c.records, a.ID) // the same alert fires again: news of its own
+	}
 	if r := c.records[a.ID]; r != nil {
 		r.update(a)
 		if g := r.group; g != nil {
@@ -161,6 +171,17 @@ func (c *Correlator) Anomaly(a ops.Anomaly) {
 	r := &record{a: a, series: seriesKey(&a), count: 1}
 	r.note(&a)
 	c.pending[a.ID] = r
+}
+
+// over reports whether a is a new firing of an alert whose earlier one is of
+// the past: it began after that ended, or after its incident did, and too late
+// to be flapping.
+func (c *Correlator) over(r *record, a *ops.Anomaly) bool {
+	if a.Kind != ops.AnomalyAlert || a.Onset <= r.last() || a.ID != r.a.ID {
+		return false
+	}
+	gone := r.group != nil && c.groups[r.group.id] != r.group
+	return gone || a.Onset-r.last() > c.cfg.Flap
 }
 
 // maxChanges bounds the changes that are remembered.
@@ -187,6 +208,11 @@ func (c *Correlator) Stats() Stats {
 	defer c.mu.Unlock()
 	s := c.stats
 	s.Groups, s.Pending, s.Suppressed = len(c.groups), len(c.pending), c.budget.kept
+	for _, r := range c.pool.recs {
+		if r.group == nil {
+			s.Waiting++
+		}
+	}
 	for _, g := range c.groups {
 		if g.in != nil {
 			s.Open++

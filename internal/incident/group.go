@@ -70,27 +70,31 @@ func (r *record) active(now, stale int64) bool {
 
 // group is a candidate, and an incident once in is set.
 type group struct {
-	id       string
-	founder  telemetry.Entity
-	onset    int64
-	last     int64 // newest evidence
-	latest   int64 // newest onset
-	records  []*record
-	bySeries map[uint64]*record
-	entities map[telemetry.Entity]float64 // strength per entity
-	extra    int                          // records that did not fit
-	dirty    bool                         // new evidence since the last judgement
-	grew     bool                         // known evidence lasts on since the last judgement
-	judged   int64                        // time of the last judgement, 0 never
-	in       *ops.Incident                // nil while invisible
-	roots    []telemetry.Entity           // of the last accepted judgement
-	timeline []ops.Event
-	byHand   bool
-	reopened bool
-	splits   int             // groups that were split off
-	from     string          // the group that this one was split off, "" when none
-	held     *ops.Suppressed // why the budget holds it back; nil when it does not
-	evidence float64         // severity by evidence and impact, of the last accepted judgement
+	id           string
+	founder      telemetry.Entity
+	onset        int64
+	last         int64 // newest evidence
+	latest       int64 // newest onset
+	records      []*record
+	bySeries     map[uint64]*record
+	entities     map[telemetry.Entity]float64 // strength per entity
+	extra        int                          // records that did not fit
+	dirty        bool                         // new evidence since the last judgement
+	grew         bool                         // known evidence lasts on since the last judgement
+	judged       int64                        // time of the last judgement, 0 never
+	in           *ops.Incident                // nil while invisible
+	roots        []telemetry.Entity           // of the last accepted judgement
+	timeline     []ops.Event
+	byHand       bool
+	reopened     bool
+	splits       int              // groups that were split off
+	from         string           // the group that this one was split off, "" when none
+	held         *ops.Suppressed  // why the budget holds it back; nil when it does not
+	evidence     float64          // severity by evidence and impact, of the last accepted judgement
+	own          int              // records of Norn's own detection
+	suspect      telemetry.Entity // root that the fit of alerts chose
+	suspectOnset int64
+	lostTo       *group // of a group of alerts: what took its last ones
 }
 
 func newGroup(r *record, from string) *group {
@@ -127,7 +131,13 @@ func seriesKey(a *ops.Anomaly) uint64 {
 
 // add puts a record in, unless the group is full; then it is only counted.
 func (g *group) add(r *record, limit int) bool {
+	if old := r.group; old != nil && old != g {
+		old.lostTo = g
+	}
 	r.group = g
+	if r.a.Kind != ops.AnomalyAlert {
+		g.own++
+	}
 	g.onset = minTime(g.onset, r.a.Onset)
 	if !weakSilence(&r.a) || g.last == 0 {
 		g.last = max(g.last, r.last())
@@ -212,13 +222,17 @@ func weakSilence(a *ops.Anomaly) bool {
 	return true
 }
 
+// alertsOpenFrom is the strength that a group of other tools' alerts needs: of
+// warnings that seldom come, two or three.
+const alertsOpenFrom = .89
+
 // worthJudging: two different signs (entity and signal) that are not chronic,
 // or one that is strong by nature.
 func (g *group) worthJudging(changed func(*ops.Anomaly) bool) bool {
 	type sign struct {
 		e telemetry.Entity
 		s telemetry.Signal
-		k bool
+		k uint64
 	}
 	seen := map[sign]bool{} // two quantiles of one latency are one sign
 	sum := 0.0
@@ -229,8 +243,15 @@ func (g *group) worthJudging(changed func(*ops.Anomaly) bool) bool {
 		if strong(&r.a) && !(r.a.Kind == ops.AnomalySequence && changed(&r.a)) {
 			return true
 		}
-		seen[sign{r.a.Entity, r.a.Signal, r.a.Kind == ops.AnomalyAlert}] = true
+		name := uint64(0)
+		if r.a.Kind == ops.AnomalyAlert { // which alert it is makes the difference
+			name = r.series
+		}
+		seen[sign{r.a.Entity, r.a.Signal, name}] = true
 		sum += r.strength()
+	}
+	if g.pooled() {
+		return len(seen) >= 2 && sum >= alertsOpenFrom
 	}
 	return len(seen) >= 2 && sum >= .3
 }
@@ -303,6 +324,7 @@ func (g *group) anomalies() []ops.Anomaly {
 	out := make([]ops.Anomaly, len(rs))
 	for i, r := range rs {
 		out[i] = r.a
+		out[i].Why = r.reasons()
 	}
 	return out
 }

@@ -12,11 +12,7 @@ import (
 )
 
 // Reason is one ground for putting an anomaly into an incident.
-type Reason struct {
-	Name   string  `json:"name"` // topology, time, surprise, founder, flapping, cause
-	Text   string  `json:"text"`
-	Weight float64 `json:"weight"` // 0..1
-}
+type Reason = ops.Reason
 
 // How near two entities are in the graph, by the relation of the newcomer to a
 // member of the group. Trouble travels from callee to caller, so that a caller
@@ -99,25 +95,19 @@ func (c *Correlator) place(now int64) {
 const maxAliases = 100
 
 func (c *Correlator) placeOne(r *record, now int64) {
+	if r.a.Kind == ops.AnomalyAlert {
+		c.placeAlert(r, now)
+		return
+	}
 	if old := c.flapping(r); old != nil {
-		old.count++
-		old.a.LastSeen = max(old.a.LastSeen, r.a.LastSeen)
-		old.a.Severity = max(old.a.Severity, r.a.Severity)
-		old.a.Observed, old.a.Ended = r.a.Observed, r.a.Ended
-		if f := familyOf(&r.a); !old.spoke[f] {
-			old.note(&r.a)
-		}
-		if old.count <= maxAliases {
-			c.records[r.a.ID] = old
-		}
-		old.group.touch(old)
-		c.stats.Flaps++
+		c.fold(old, r)
 		c.speaks(r, now)
 		return
 	}
 	r.surprise = c.surprise(r, now)
+	r.a.Surprise = r.surprise
 	c.speaks(r, now)
-	g, rel, gap := c.bestGroup(r)
+	g, rel, gap := c.bestGroup(r, nil)
 	switch {
 	case g != nil:
 		r.why = joinReasons(g, r, rel, gap)
@@ -140,6 +130,32 @@ func (c *Correlator) placeOne(r *record, now int64) {
 		c.groups[g.id] = g
 		r.why = []Reason{{Name: "founder", Text: "it was the first sign", Weight: 1}}
 		c.stats.Founded++
+	}
+	c.put(g, r)
+}
+
+// fold counts r as a repetition of old.
+func (c *Correlator) fold(old, r *record) {
+	old.count++
+	old.a.LastSeen = max(old.a.LastSeen, r.a.LastSeen)
+	old.a.Severity = max(old.a.Severity, r.a.Severity)
+	old.a.Observed, old.a.Ended = r.a.Observed, r.a.Ended
+	if f := familyOf(&r.a); !old.spoke[f] {
+		old.note(&r.a)
+	}
+	if old.count <= maxAliases {
+		c.records[r.a.ID] = old
+	}
+	if old.group != nil {
+		old.group.touch(old)
+	}
+	c.stats.Flaps++
+}
+
+// put adds a record to a group and to the indexes.
+func (c *Correlator) put(g *group, r *record) {
+	if r.a.Kind != ops.AnomalyAlert {
+		c.measured = true
 	}
 	if g.add(r, c.cfg.MaxAnomalies) {
 		c.records[r.a.ID] = r
@@ -189,8 +205,8 @@ func (c *Correlator) indexEntities(g *group, r *record) {
 }
 
 // bestGroup is the active group that explains the record best, with the
-// relation and the gap in time, or nil.
-func (c *Correlator) bestGroup(r *record) (*group, float64, int64) {
+// relation and the gap in time, or nil. Groups that may not be are left out.
+func (c *Correlator) bestGroup(r *record, may func(*group) bool) (*group, float64, int64) {
 	rel := map[*group]float64{}
 	for _, e := range []telemetry.Entity{r.a.Entity, r.a.Peer, r.a.Instance} {
 		if e.IsZero() {
@@ -217,7 +233,7 @@ func (c *Correlator) bestGroup(r *record) (*group, float64, int64) {
 	top, gapOf := joinFrom, int64(0)
 	for g, w := range rel {
 		gap := g.gap(r.a.Onset)
-		if gap > c.cfg.Window {
+		if gap > c.cfg.Window || may != nil && !may(g) {
 			continue
 		}
 		tau := 120_000.0

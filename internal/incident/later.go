@@ -5,7 +5,6 @@ import (
 	"slices"
 
 	"github.com/norn-aiops/norn/internal/ops"
-	"github.com/norn-aiops/norn/internal/telemetry"
 )
 
 // laterBy is how long (ms) after an incident's onset another root must have
@@ -18,7 +17,7 @@ const laterBy = 5 * 60_000
 // evidence begins.
 func (c *Correlator) later(g *group, j ops.Judgement) (since int64, ok bool) {
 	roots := rootsOf(j)
-	if g.in == nil || len(g.roots) == 0 || len(roots) == 0 || g.in.Confidence < sureOfOnset || slices.Contains(g.roots, roots[0]) {
+	if g.in == nil || g.pooled() || len(g.roots) == 0 || len(roots) == 0 || g.in.Confidence < sureOfOnset || slices.Contains(g.roots, roots[0]) {
 		return 0, false
 	}
 	i := slices.IndexFunc(j.Causes, func(x ops.Cause) bool { return x.Entity == roots[0] && x.Role == ops.RoleRoot })
@@ -64,12 +63,5 @@ func (c *Correlator) moveAway(g *group, away []*record, why string) {
 		n.add(r, c.cfg.MaxAnomalies)
 		c.indexEntities(n, r)
 	}
-	g.entities = map[telemetry.Entity]float64{}
-	g.onset, g.last, g.latest = 0, 0, 0
-	c.unindex(g)
-	for _, r := range g.records {
-		g.onset, g.last, g.latest = minTime(g.onset, r.a.Onset), max(g.last, r.last()), max(g.latest, r.a.Onset)
-		g.count(r)
-		c.indexEntities(g, r)
-	}
+	c.recount(g)
 }

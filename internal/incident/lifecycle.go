@@ -73,7 +73,8 @@ func (c *Correlator) reopen(now int64, back, g *group, j ops.Judgement) []ops.In
 func (c *Correlator) Resolve(now int64) []ops.Incident {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	var out []ops.Incident
+	out := c.aside
+	c.aside = nil
 	for _, g := range c.sorted() {
 		if g.in == nil {
 			continue
@@ -128,7 +129,13 @@ func (c *Correlator) Load(ins []ops.Incident) {
 			g.founder = in.Entities[0]
 		}
 		for _, a := range in.Anomalies {
-			r := &record{a: a, series: seriesKey(&a), surprise: 1, count: 1, why: []Reason{{Name: "founder", Text: "it was part of it before the restart", Weight: 1}}}
+			r := &record{a: a, series: seriesKey(&a), surprise: 1, count: 1, why: a.Why}
+			if a.Kind == ops.AnomalyAlert && a.Surprise > 0 {
+				r.surprise = a.Surprise
+			}
+			if len(r.why) == 0 {
+				r.why = []Reason{{Name: "founder", Text: "it was part of it before the restart", Weight: 1}}
+			}
 			r.note(&a)
 			g.add(r, c.cfg.MaxAnomalies)
 			c.records[a.ID] = r
@@ -142,6 +149,9 @@ func (c *Correlator) Load(ins []ops.Incident) {
 			}
 		}
 		g.roots = rootsOf(ops.Judgement{Causes: in.Causes})
+		if g.pooled() && len(g.roots) > 0 {
+			g.suspect, g.suspectOnset = g.roots[0], in.Onset
+		}
 		c.groups[g.id] = g
 	}
 }
@@ -216,12 +226,17 @@ func (c *Correlator) Reasons(id, anomalyID string) (rs []Reason, ok bool) {
 	if r == nil || r.group == nil || r.group.id != id {
 		return nil, false
 	}
-	rs = slices.Clone(r.why)
+	return r.reasons(), true
+}
+
+// reasons are why the record is where it is, strongest first.
+func (r *record) reasons() []Reason {
+	rs := slices.Clone(r.why)
 	if r.count > 1 {
 		rs = append(rs, Reason{Name: "flapping", Text: fmt.Sprintf("the same series spoke %d times", r.count), Weight: .5})
 	}
 	slices.SortStableFunc(rs, func(a, b Reason) int { return cmp.Compare(b.Weight, a.Weight) })
-	return rs, true
+	return rs
 }
 
 // Why is Reasons in one sentence, "" when the anomaly is not in the incident.
@@ -229,6 +244,14 @@ func (c *Correlator) Why(id, anomalyID string) string {
 	rs, ok := c.Reasons(id, anomalyID)
 	if !ok {
 		return ""
+	}
+	return Sentence(rs)
+}
+
+// Sentence says reasons in one sentence.
+func Sentence(rs []Reason) string {
+	if len(rs) == 0 {
+		return "It belongs here; why was not kept."
 	}
 	text := "It belongs here because "
 	for i, r := range rs {
@@ -238,4 +261,16 @@ func (c *Correlator) Why(id, anomalyID string) string {
 		text += r.Text
 	}
 	return text + "."
+}
+
+// Holder is the incident that holds an alert or anomaly now. ok is false when
+// none does.
+func (c *Correlator) Holder(anomalyID string) (id string, ok bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	r := c.records[anomalyID]
+	if r == nil || r.group == nil || r.group.in == nil {
+		return "", false
+	}
+	return r.group.id, true
 }

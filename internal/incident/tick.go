@@ -16,7 +16,9 @@ func (c *Correlator) Tick(now int64, view *graph.View) []Candidate {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.view, c.near = view, map[telemetry.Entity]map[telemetry.Entity]float64{}
+	c.blame, c.measured = nil, slices.ContainsFunc(c.sorted(), func(g *group) bool { return g.own > 0 })
 	c.place(now)
+	c.regroup(now)
 	c.prune(now)
 	var due []*group
 	for _, g := range c.groups {
@@ -76,6 +78,9 @@ func (c *Correlator) changed(a *ops.Anomaly) bool {
 func (c *Correlator) candidate(g *group, now int64) Candidate {
 	out := Candidate{ID: g.id, Onset: g.began(now), Anomalies: g.anomalies(), Entities: g.names()}
 	out.Target = c.target(g)
+	if g.pooled() {
+		out.Suspect = g.suspect
+	}
 	for _, ch := range c.changes {
 		if ch.Time >= out.Onset-c.cfg.ChangeWindow && ch.Time <= min(now, out.Onset+5*60_000) {
 			out.Changes = append(out.Changes, ch)

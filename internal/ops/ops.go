@@ -57,6 +57,15 @@ type Anomaly struct {
 	Text      string              `json:"text,omitempty"`          // example line, alert summary
 	Source    string              `json:"source"`                  // "norn" or the other tool
 	Severe    string              `json:"severity_text,omitempty"` // the other tool's word
+	Surprise  float64             `json:"surprise,omitempty"`      // 0 speaks all the time .. 1 never spoke before; 0 also before it was grouped
+	Why       []Reason            `json:"why,omitempty"`           // in an incident: the grounds for its place there, strongest first
+}
+
+// Reason is one ground for an anomaly's place in an incident.
+type Reason struct {
+	Name   string  `json:"name"` // topology, time, surprise, founder, flapping, cause
+	Text   string  `json:"text"`
+	Weight float64 `json:"weight"` // 0..1
 }
 
 // Band is what a detector expects of a series at one moment.

@@ -36,7 +36,7 @@ func (p *Pipeline) evidence(ctx context.Context, c incident.Candidate, now int64
 	for _, e := range view.Neighbourhood(c.Entities, evidenceHops) {
 		near[e] = true
 	}
-	in := cause.Input{Onset: c.Onset, Now: now, Target: c.Target, View: view, Anomalies: c.Anomalies, Changes: c.Changes,
+	in := cause.Input{Onset: c.Onset, Now: now, Target: c.Target, Suspect: c.Suspect, View: view, Anomalies: c.Anomalies, Changes: c.Changes,
 		Templates: map[string]string{}}
 	infos := p.near(near, c.Entities)
 	for i := range infos {

@@ -77,13 +77,22 @@ func (p *Pipeline) Mark(ctx context.Context, id, who string, mark ops.Mark) (*op
 	return &in, nil
 }
 
-// Why gives the grounds for an anomaly's place in an incident.
-func (p *Pipeline) Why(id, anomaly string) (sentence string, reasons []incident.Reason, err error) {
-	reasons, ok := p.corr.Reasons(id, anomaly)
-	if !ok {
-		return "", nil, fmt.Errorf("anomaly %s in incident %s: %w", anomaly, id, store.ErrNotFound)
+// Why gives the grounds for an anomaly's place in an incident, also in one that
+// ended long ago. Of what is not in the incident it is store.ErrNotFound.
+func (p *Pipeline) Why(ctx context.Context, id, anomaly string) (sentence string, reasons []incident.Reason, err error) {
+	if reasons, ok := p.corr.Reasons(id, anomaly); ok {
+		return incident.Sentence(reasons), reasons, nil
 	}
-	return p.corr.Why(id, anomaly), reasons, nil
+	in, err := p.st.State.Incident(ctx, id)
+	if err != nil {
+		return "", nil, fmt.Errorf("incident %s: %w", id, err)
+	}
+	for i := range in.Anomalies {
+		if in.Anomalies[i].ID == anomaly {
+			return incident.Sentence(in.Anomalies[i].Why), in.Anomalies[i].Why, nil
+		}
+	}
+	return "", nil, fmt.Errorf("anomaly %s in incident %s: %w", anomaly, id, store.ErrNotFound)
 }
 
 // Now is the pipeline's clock in Unix ms: the wall clock, or in replay the

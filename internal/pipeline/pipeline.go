@@ -60,7 +60,7 @@ type Config struct {
 	GraphExpiry      time.Duration // an edge not seen for this long is gone (1 h)
 	SnapshotEvery    time.Duration // of Tick's clock; model state to the state store (1 min)
 	EvidenceLookback time.Duration // baseline of cause analysis before the onset (2 h)
-	MaxQueue         int           // anomalies waiting for the next tick (10,000); beyond it the newest are dropped and counted
+	MaxQueue         int           // anomalies waiting for the next tick (50,000); beyond it the newest are dropped and counted
 	// TopologyGiven says that the edges come from the feed itself (replay of
 	// data sets without spans), so that none expire.
 	TopologyGiven bool
@@ -200,7 +200,7 @@ func (c Config) withDefaults() Config {
 		c.EvidenceLookback = 2 * time.Hour
 	}
 	if c.MaxQueue <= 0 {
-		c.MaxQueue = 10_000
+		c.MaxQueue = 50_000
 	}
 	return c
 }

@@ -111,12 +111,14 @@ func (p *Pipeline) Spans(ctx context.Context, spans []telemetry.Span) (ingest.Re
 func (p *Pipeline) Alerts(ctx context.Context, alerts []telemetry.Alert) (ingest.Result, error) {
 	var res ingest.Result
 	for i := range alerts {
-		a := &alerts[i]
-		p.logs.Alert(a)
-		if err := p.st.State.PutAlert(ctx, a); err != nil {
-			return ingest.Result{}, fmt.Errorf("cannot store alert %s: %w", a.Name, err)
-		}
-		p.queue.push(anomalyOfAlert(a, p.clock.Load()))
+		p.logs.Alert(&alerts[i])
+	}
+	if err := p.st.State.PutAlerts(ctx, alerts); err != nil {
+		return ingest.Result{}, fmt.Errorf("cannot store %d alerts: %w", len(alerts), err)
+	}
+	now := p.clock.Load()
+	for i := range alerts {
+		p.queue.push(AlertAnomaly(&alerts[i], now))
 		res.Accepted++
 	}
 	p.count("alerts", res)
@@ -200,7 +202,9 @@ func (d *deployTimes) announced(e telemetry.Entity, t int64) bool {
 	return ok && t-last < announcedWithin && last-t < announcedWithin
 }
 
-func anomalyOfAlert(a *telemetry.Alert, now int64) ops.Anomaly {
+// AlertAnomaly is another tool's alert as the correlator takes it. now is Unix
+// ms. An alert about a call is one of the caller, with the callee as peer.
+func AlertAnomaly(a *telemetry.Alert, now int64) ops.Anomaly {
 	severity := map[string]float64{"critical": 0.9, "warning": 0.6, "info": 0.3}[a.Severity]
 	text := a.Annotations["summary"]
 	if text == "" {
@@ -210,6 +214,9 @@ func anomalyOfAlert(a *telemetry.Alert, now int64) ops.Anomaly {
 		ID: "alert-" + a.Fingerprint, Series: a.Name, Entity: a.Entity, Signal: telemetry.SignalOther,
 		Kind: ops.AnomalyAlert, Direction: telemetry.UpBad, Onset: a.StartsAt, LastSeen: max(now, a.StartsAt),
 		Severity: severity, P: 1, Member: a.Source, Text: text, Source: a.Source, Severe: a.Severity,
+	}
+	if !a.Caller.IsZero() && a.Caller != a.Entity {
+		out.Entity, out.Peer = a.Caller, a.Entity
 	}
 	if a.EndsAt > 0 && a.EndsAt <= now {
 		out.Ended, out.LastSeen = a.EndsAt, a.EndsAt

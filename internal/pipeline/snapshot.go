@@ -23,6 +23,7 @@ const (
 	blobClock   = "clock"
 	blobBudget  = "alert_budget"
 	blobSLOs    = "slos"
+	blobSpoken  = "alert_presence"
 )
 
 const (
@@ -74,6 +75,7 @@ func (p *Pipeline) models() []kept {
 		{blobDrivers, p.drivers.Snapshot, p.drivers.Restore},
 		{blobJoint, p.joint.Snapshot, p.joint.Restore},
 		{blobBudget, p.corr.SaveBudget, p.corr.LoadBudget},
+		{blobSpoken, p.corr.SavePresence, p.corr.LoadPresence},
 		{blobDetect, p.engine.Snapshot, p.engine.Restore},
 	}
 }

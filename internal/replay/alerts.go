@@ -1,6 +1,7 @@
 package replay
 
 import (
+	"cmp"
 	"encoding/csv"
 	"encoding/json"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/norn-aiops/norn/internal/graph"
 	"github.com/norn-aiops/norn/internal/telemetry"
@@ -38,6 +40,7 @@ type alertSystem struct {
 	owner  map[string]string // instance -> service
 	edges  []graph.Edge
 	faults []Fault
+	alerts []telemetry.Alert
 	zone   time.Duration // of the local times in log alerts
 }
 
@@ -67,51 +70,20 @@ func openAlerts(dir string) ([]*Recording, error) {
 }
 
 func openAlertSystem(dir, sys string) (*Recording, error) {
-	s := &alertSystem{name: filepath.Base(sys), kinds: map[string]telemetry.EntityKind{}, owner: map[string]string{}}
-	graphs, err := filepath.Glob(filepath.Join(dir, "graphs", s.name, "*.json"))
+	s, issues, err := readAlertSystem(dir, sys)
 	if err != nil {
 		return nil, err
 	}
-	for _, g := range graphs {
-		raw, err := os.ReadFile(g)
-		if err != nil {
-			return nil, err
-		}
-		if err := s.readGraph(raw); err != nil {
-			return nil, fmt.Errorf("%s: %w", g, err)
-		}
-	}
-	if err := withFile(filepath.Join(sys, "label.csv"), s.readLabels); err != nil {
-		return nil, err
-	}
 	b := newBatch(10_000)
-	rec := &Recording{Name: s.name, Step: 60_000, Faults: s.faults, Issues: []string{"alerts are resolved when their fault ends: the data does not say when they cleared"}}
-	for _, kind := range []string{"metric/metrics.json", "trace/traces.json", "log/logs.json"} {
-		path := filepath.Join(sys, filepath.FromSlash(kind))
-		raw, err := os.ReadFile(path)
-		if os.IsNotExist(err) {
-			rec.Issues = append(rec.Issues, kind+" is absent")
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-		alerts, bad, err := s.readAlerts(raw, strings.SplitN(kind, "/", 2)[0])
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", path, err)
-		}
-		if bad > 0 {
-			rec.Issues = append(rec.Issues, fmt.Sprintf("%s: %d alerts could not be read", kind, bad))
-		}
-		for _, a := range alerts {
-			it := b.at(a.StartsAt)
-			it.Alerts = append(it.Alerts, a)
-			end := s.endOf(a)
-			done := a
-			done.EndsAt = end
-			it = b.at(end)
-			it.Alerts = append(it.Alerts, done)
-		}
+	rec := &Recording{Name: s.name, Step: 60_000, Faults: s.faults, Issues: issues}
+	for _, a := range s.alerts {
+		it := b.at(a.StartsAt)
+		it.Alerts = append(it.Alerts, a)
+		end := s.endOf(a)
+		done := a
+		done.EndsAt = end
+		it = b.at(end)
+		it.Alerts = append(it.Alerts, done)
 	}
 	f := b.feed()
 	rec.Feed = f
@@ -122,6 +94,99 @@ func openAlertSystem(dir, sys string) (*Recording, error) {
 		}
 	}
 	return rec, nil
+}
+
+// readAlertSystem reads the files of one system. What cannot be read of them
+// is told in issues.
+func readAlertSystem(dir, sys string) (_ *alertSystem, issues []string, err error) {
+	s := &alertSystem{name: filepath.Base(sys), kinds: map[string]telemetry.EntityKind{}, owner: map[string]string{}}
+	graphs, err := filepath.Glob(filepath.Join(dir, "graphs", s.name, "*.json"))
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, g := range graphs {
+		raw, err := os.ReadFile(g)
+		if err != nil {
+			return nil, nil, err
+		}
+		if err := s.readGraph(raw); err != nil {
+			return nil, nil, fmt.Errorf("%s: %w", g, err)
+		}
+	}
+	if err := withFile(filepath.Join(sys, "label.csv"), s.readLabels); err != nil {
+		return nil, nil, err
+	}
+	issues = []string{"alerts are resolved when their fault ends: the data does not say when they cleared"}
+	for _, kind := range []string{"metric/metrics.json", "trace/traces.json", "log/logs.json"} {
+		path := filepath.Join(sys, filepath.FromSlash(kind))
+		raw, err := os.ReadFile(path)
+		if os.IsNotExist(err) {
+			issues = append(issues, kind+" is absent")
+			continue
+		}
+		if err != nil {
+			return nil, nil, err
+		}
+		alerts, bad, err := s.readAlerts(raw, strings.SplitN(kind, "/", 2)[0])
+		if err != nil {
+			return nil, nil, fmt.Errorf("%s: %w", path, err)
+		}
+		if bad > 0 {
+			issues = append(issues, fmt.Sprintf("%s: %d alerts could not be read", kind, bad))
+		}
+		s.alerts = append(s.alerts, alerts...)
+	}
+	return s, issues, nil
+}
+
+// AlertSet is one system of labelled alert streams, fault by fault.
+type AlertSet struct {
+	Name   string
+	Edges  []graph.Edge // the system's topology
+	Faults []AlertFault // in the order of the label file
+	Issues []string     // what is missing or could not be read
+}
+
+// AlertFault is one fault with the alerts of its window, oldest first.
+type AlertFault struct {
+	Fault
+	Alerts []telemetry.Alert
+}
+
+// AlertSets reads the format rca-alerts as sets of faults, for experiments that
+// overlay them.
+func AlertSets(dir string) ([]AlertSet, error) {
+	found, err := filepath.Glob(filepath.Join(dir, "fault-alerts", "*", "label.csv"))
+	if err != nil {
+		return nil, err
+	}
+	if len(found) == 0 {
+		return nil, fmt.Errorf("no fault-alerts/SYSTEM/label.csv in %s: %w", dir, ErrFormat)
+	}
+	slices.Sort(found)
+	out := make([]AlertSet, 0, len(found))
+	for _, f := range found {
+		s, issues, err := readAlertSystem(dir, filepath.Dir(f))
+		if err != nil {
+			return nil, err
+		}
+		set := AlertSet{Name: s.name, Edges: s.edges, Issues: issues}
+		at := map[string]int{}
+		for i, x := range s.faults {
+			at[x.ID] = i
+			set.Faults = append(set.Faults, AlertFault{Fault: x})
+		}
+		for _, a := range s.alerts {
+			if i, ok := at[a.Labels["fault_window"]]; ok {
+				set.Faults[i].Alerts = append(set.Faults[i].Alerts, a)
+			}
+		}
+		for i := range set.Faults {
+			slices.SortStableFunc(set.Faults[i].Alerts, func(a, b telemetry.Alert) int { return cmp.Compare(a.StartsAt, b.StartsAt) })
+		}
+		out = append(out, set)
+	}
+	return out, nil
 }
 
 func (s *alertSystem) readGraph(raw []byte) error {
@@ -149,8 +214,10 @@ func (s *alertSystem) readGraph(raw []byte) error {
 		switch e.Label {
 		case "control_flow", "data_flow", "calls":
 			kind = graph.Calls
-		case "hosted_on":
+		case "hosted_on", "runs_on":
 			kind = graph.RunsOn
+		case "hosts": // the other direction of hosted_on
+			kind, from, to = graph.RunsOn, to, from
 		case "has_instance":
 			kind = graph.PartOf
 			s.owner[e.Target] = e.Source
@@ -208,10 +275,7 @@ func (s *alertSystem) readLabels(r io.Reader) error {
 			return fmt.Errorf("fault %q: times %q and %q: %w", get("fault_id"), get("fault_st_time"), get("fault_ed_time"), ErrFormat)
 		}
 		name := get("fault_entity")
-		f := Fault{ID: get("fault_id"), Onset: int64(from * 1000), End: int64(to * 1000), Kind: get("fault_type"), Detail: name, Entity: s.entity(name)}
-		if o := s.owner[name]; o != "" {
-			f.Entity = s.entity(o)
-		}
+		f := Fault{ID: get("fault_id"), Onset: int64(from * 1000), End: int64(to * 1000), Kind: get("fault_type"), Detail: get("fault_level"), Entity: s.entity(name)}
 		s.faults = append(s.faults, f)
 		if local, err := time.Parse("2006-01-02 15:04:05", get("fault_datetime")); err == nil && s.zone == 0 {
 			s.zone = local.Sub(time.UnixMilli(f.Onset)).Round(15 * time.Minute)
@@ -250,7 +314,7 @@ func (s *alertSystem) readAlerts(raw []byte, kind string) (out []telemetry.Alert
 				continue
 			}
 			a.Labels["fault_window"] = id
-			a.Fingerprint = fingerprint(a.Name, a.Entity.String(), id)
+			a.Fingerprint = fingerprint(a.Name, a.Entity.String(), a.Caller.String(), id)
 			delete(a.Labels, "")
 			out = append(out, a)
 		}
@@ -288,6 +352,11 @@ func (s *alertSystem) alert(id, kind string, f []any) (telemetry.Alert, bool) {
 	case "trace":
 		a.StartsAt = millis(f, 0)
 		a.Entity, a.Name = s.entity(str(2)), str(3)+" "+str(4)
+		if str(1) == str(2) { // seen by the client alone; the operation may say whom it called
+			a.Caller, a.Entity = a.Entity, s.mentioned(str(3), a.Entity)
+		} else {
+			a.Caller = s.entity(str(1))
+		}
 		a.Labels["caller"], a.Labels["callee"], a.Labels["operation"], a.Labels["fault_kind"] = str(1), str(2), str(3), str(4)
 	case "log":
 		a.Entity, a.Name = s.entity(str(0)), "log template "+str(1)
@@ -305,6 +374,36 @@ func (s *alertSystem) alert(id, kind string, f []any) (telemetry.Alert, bool) {
 		}
 	}
 	return a, a.StartsAt > 0 && !a.Entity.IsZero()
+}
+
+// mentioned is the service whose name stands in the operation, as in
+// "shop.CartService/GetCart"; without one, or when that is other's own, it is
+// other. Of several the longest name counts.
+func (s *alertSystem) mentioned(operation string, other telemetry.Entity) telemetry.Entity {
+	text, best, length := plain(operation), telemetry.Entity{}, 3
+	for _, id := range sortedKeys(s.kinds) {
+		k := s.kinds[id]
+		if k == telemetry.KindInstance || k == telemetry.KindHost {
+			continue
+		}
+		if name := plain(id); len(name) > length && strings.Contains(text, name) {
+			best, length = telemetry.Entity{Kind: k, Name: id}, len(name)
+		}
+	}
+	if best.IsZero() || s.owner[other.Name] == best.Name {
+		return other
+	}
+	return best
+}
+
+// plain leaves the letters and digits of a name, in small letters.
+func plain(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsLetter(r) || unicode.IsDigit(r) {
+			return unicode.ToLower(r)
+		}
+		return -1
+	}, s)
 }
 
 // millis reads Unix milliseconds that may be a number or a text; 0 if neither.

@@ -59,7 +59,7 @@ type Fault struct {
 	ID     string           `json:"id"`
 	Onset  int64            `json:"onset_unix_ms"`
 	End    int64            `json:"end_unix_ms"`
-	Entity telemetry.Entity `json:"entity"` // where it was injected; instances are folded into services
+	Entity telemetry.Entity `json:"entity"` // where it was injected; instances are folded into services where answers are services
 	Detail string           `json:"detail,omitempty"`
 	Kind   string           `json:"kind"` // as the data set calls it
 	Target telemetry.Entity `json:"target"`

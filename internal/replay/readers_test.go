@@ -169,8 +169,8 @@ func TestNezhaTimesKindsAndRepeatedRows(t *testing.T) {
 
 func TestAlertsHaveTypedEntitiesAndAreResolved(t *testing.T) {
 	rec, items := open(t, "alerts", "rca-alerts")
-	if f := rec.Faults[0]; f.Entity != service("cart") || f.Detail != "cart-0" || f.Onset != 1647736751000 {
-		t.Fatalf("the fault of an instance is its service's: %+v", f)
+	if f := rec.Faults[0]; f.Entity != (telemetry.Entity{Kind: telemetry.KindInstance, Name: "cart-0"}) || f.Detail != "pod" || f.Onset != 1647736751000 {
+		t.Fatalf("alerts tell instances apart, and so does the truth: %+v", f)
 	}
 	var firing, resolved []telemetry.Alert
 	for _, it := range items {

@@ -210,6 +210,9 @@ type State interface {
 
 	// PutAlert stores the latest word on an alert, by fingerprint.
 	PutAlert(ctx context.Context, a *telemetry.Alert) error
+	// PutAlerts stores many at once, all or none. Of equal fingerprints in one
+	// call the last counts.
+	PutAlerts(ctx context.Context, as []telemetry.Alert) error
 	// Alerts returns those active at or after from (Unix ms), by start.
 	Alerts(ctx context.Context, from int64) ([]telemetry.Alert, error)
 

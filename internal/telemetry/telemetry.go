@@ -271,6 +271,7 @@ type Alert struct {
 	Annotations map[string]string `json:"annotations,omitempty"`
 	Severity    string            `json:"severity"` // critical, warning, info; unified by normalize
 	Entity      Entity            `json:"entity"`   // zero when unresolved
+	Caller      Entity            `json:"caller"`   // of a call that the alert is about, whose callee is Entity; zero for others
 	StartsAt    int64             `json:"starts_at_unix_ms"`
 	EndsAt      int64             `json:"ends_at_unix_ms"` // 0 while firing
 	Link        string            `json:"link,omitempty"`

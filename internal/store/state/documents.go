@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -139,6 +140,51 @@ func (d *DB) Changes(ctx context.Context, from, to int64) ([]telemetry.Change, e
 // PutAlert stores the latest word on an alert, by its fingerprint.
 func (d *DB) PutAlert(ctx context.Context, a *telemetry.Alert) error {
 	return put(ctx, d, "alerts", a.Fingerprint, a, []string{"starts", "until"}, a.StartsAt, orMax(a.EndsAt))
+}
+
+// alertsAtOnce bounds the rows of one INSERT.
+const alertsAtOnce = 200
+
+// PutAlerts stores many alerts at once, all or none. Of equal fingerprints in
+// one call the last counts.
+func (d *DB) PutAlerts(ctx context.Context, as []telemetry.Alert) error {
+	latest := make(map[string]*telemetry.Alert, len(as))
+	for i := range as {
+		if as[i].Fingerprint == "" {
+			return errors.New("state store: cannot store an alert without a fingerprint")
+		}
+		latest[as[i].Fingerprint] = &as[i]
+	}
+	// In one order, so that two writers do not wait for each other's rows.
+	keys := slices.Sorted(maps.Keys(latest))
+	if len(keys) == 0 {
+		return nil
+	}
+	tx, err := d.write.BeginTx(ctx, nil)
+	if err != nil {
+		return fmt.Errorf("state store: cannot store alerts: %w", err)
+	}
+	defer func() { _ = tx.Rollback() }() // no effect after Commit
+	for part := range slices.Chunk(keys, alertsAtOnce) {
+		args := make([]any, 0, 4*len(part))
+		for _, k := range part {
+			a := latest[k]
+			doc, err := json.Marshal(a)
+			if err != nil {
+				return fmt.Errorf("state store: cannot encode alert %q: %w", k, err)
+			}
+			args = append(args, column(k), a.StartsAt, orMax(a.EndsAt), string(doc))
+		}
+		q := "INSERT INTO alerts (id, starts, until, doc) VALUES (?, ?, ?, ?)" + strings.Repeat(", (?, ?, ?, ?)", len(part)-1) +
+			" ON CONFLICT (id) DO UPDATE SET starts = excluded.starts, until = excluded.until, doc = excluded.doc"
+		if _, err := tx.ExecContext(ctx, d.bind(q), args...); err != nil {
+			return fmt.Errorf("state store: cannot store %d alerts: %w", len(part), err)
+		}
+	}
+	if err := tx.Commit(); err != nil {
+		return fmt.Errorf("state store: cannot store alerts: %w", err)
+	}
+	return nil
 }
 
 // Alerts returns those active at or after from (Unix ms), by start.

@@ -600,8 +600,11 @@ export interface components {
             severity_text?: string;
             signal: string;
             source: string;
+            /** Format: double */
+            surprise?: number;
             text?: string;
             unit?: string;
+            why?: components["schemas"]["Reason"][] | null;
         };
         AnomalyList: {
             anomalies: components["schemas"]["Anomaly"][];
@@ -1508,13 +1511,9 @@ export interface components {
             min?: number;
         };
         Reason: {
-            /** @description time, topology, kind, trace, alert */
             name: string;
             text: string;
-            /**
-             * Format: double
-             * @description 0..1
-             */
+            /** Format: double */
             weight: number;
         };
         Rule: {
