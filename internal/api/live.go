@@ -35,6 +35,9 @@ type Watcher interface {
 	// Templates lists the mined log templates of an entity, or of all
 	// entities for the zero Entity, the most frequent first.
 	Templates(entity telemetry.Entity) []Template
+	// TemplateAliases gives, for the ids of templates that were merged into
+	// others, the id that carries their lines now.
+	TemplateAliases() map[uint64]uint64
 }
 
 // Estate answers what is there and how it fares.

@@ -132,6 +132,8 @@ func (p *samplePipeline) Bands(id telemetry.SeriesID, from, to, step int64) []op
 	return out
 }
 
+func (p *samplePipeline) TemplateAliases() map[uint64]uint64 { return map[uint64]uint64{77: 5} }
+
 func (p *samplePipeline) Templates(e telemetry.Entity) []api.Template {
 	var out []api.Template
 	for ent, m := range p.templates {

@@ -246,6 +246,9 @@ func (l *live) Templates(e telemetry.Entity) []api.Template {
 	return out
 }
 
+// TemplateAliases gives the ids of merged templates.
+func (l *live) TemplateAliases() map[uint64]uint64 { return l.pipe.Miner().Aliases() }
+
 // GraphAt gives the dependency graph as it was at t.
 func (l *live) GraphAt(t int64) *graph.View { return l.pipe.GraphAt(t) }
 

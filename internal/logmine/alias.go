@@ -48,6 +48,24 @@ func (a *aliases) resolve(id uint64) uint64 {
 	return id
 }
 
+// all gives the final target of every alias.
+func (a *aliases) all() map[uint64]uint64 {
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	out := make(map[uint64]uint64, len(a.to))
+	for old, to := range a.to {
+		for range len(a.to) {
+			next, ok := a.to[to]
+			if !ok {
+				break
+			}
+			to = next
+		}
+		out[old] = to
+	}
+	return out
+}
+
 func (a *aliases) size() int {
 	a.mu.RLock()
 	defer a.mu.RUnlock()

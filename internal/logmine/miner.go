@@ -180,6 +180,10 @@ func (m *Miner) service(e telemetry.Entity) *service {
 // concurrent use.
 func (m *Miner) Resolve(id uint64) uint64 { return m.aliases.resolve(id) }
 
+// Aliases gives, for every merged id that is remembered, the id that carries
+// its lines now. The map belongs to the caller. Safe for concurrent use.
+func (m *Miner) Aliases() map[uint64]uint64 { return m.aliases.all() }
+
 // Template is one message of a service as the miner knows it.
 type Template struct {
 	ID        uint64             `json:"id"`

@@ -23,10 +23,12 @@ const (
 	AnomalyFlat        AnomalyKind = "flat_line" // a series that always moved repeats one value
 	AnomalyNewTemplate AnomalyKind = "new_template"
 	AnomalyLogRate     AnomalyKind = "log_rate"
-	AnomalySequence    AnomalyKind = "sequence" // the order of log lines within requests
-	AnomalyJoint       AnomalyKind = "joint"    // of all metrics of an entity together
-	AnomalyAlert       AnomalyKind = "alert"    // another tool's alert
-	AnomalySLOBurn     AnomalyKind = "slo_burn" // a declared objective's error budget goes too fast
+	AnomalyRare        AnomalyKind = "rare_template"  // a message of failure that came seldom, long ago, and is back
+	AnomalySeverity    AnomalyKind = "severity_shift" // the share of lines that warn or report errors
+	AnomalySequence    AnomalyKind = "sequence"       // the order of log lines within requests
+	AnomalyJoint       AnomalyKind = "joint"          // of all metrics of an entity together
+	AnomalyAlert       AnomalyKind = "alert"          // another tool's alert
+	AnomalySLOBurn     AnomalyKind = "slo_burn"       // a declared objective's error budget goes too fast
 )
 
 // Anomaly is a deviation of one series, template or entity over a span of
@@ -55,6 +57,8 @@ type Anomaly struct {
 	Low       float64             `json:"low"` // expected band
 	High      float64             `json:"high"`
 	Text      string              `json:"text,omitempty"`          // example line, alert summary
+	Usual     string              `json:"usual,omitempty"`         // what is normal, beside Text
+	Query     string              `json:"query,omitempty"`         // LogsQL that finds the lines
 	Source    string              `json:"source"`                  // "norn" or the other tool
 	Severe    string              `json:"severity_text,omitempty"` // the other tool's word
 	Surprise  float64             `json:"surprise,omitempty"`      // 0 speaks all the time .. 1 never spoke before; 0 also before it was grouped

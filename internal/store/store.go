@@ -137,7 +137,13 @@ type LogQuery struct {
 	Query    string // LogsQL; "" or "*" is everything
 	From, To int64  // Unix nanoseconds, inclusive; zero means unbounded
 	Limit    int    // 0 means no limit
+	Oldest   bool   // oldest first instead of newest first
+	Beyond   string // RowID of a record: only those that come behind it in this order
 }
+
+// RowID is the field of a [Row] that names the record for good. Rows of
+// queries that aggregate, or that leave out _time, have none.
+const RowID = "_id"
 
 // Logs stores log records and answers LogsQL.
 type Logs interface {
@@ -150,8 +156,18 @@ type Logs interface {
 	// aggregate ("| stats ...") are allowed. Fields written by AppendLogs:
 	// _time, _msg, service, instance, severity, severity_number, template,
 	// trace_id, span_id, source and every attribute under its own key
-	// (resource attributes likewise).
+	// (resource attributes likewise); RowID is added to records.
 	SearchLogs(ctx context.Context, q LogQuery, visit func(Row) bool) error
+	// LogContext returns the record with the given RowID between up to before
+	// records that came before it and up to after that came after it in its
+	// stream (service and instance), oldest first. No such record gives
+	// ErrNotFound, a text that is no RowID ErrBadQuery.
+	LogContext(ctx context.Context, id string, before, after int) ([]Row, error)
+	// TailLogs visits matching records that arrive from now on until ctx ends or
+	// visit fails, about once a second, in the order of their arrival; it returns
+	// visit's error or that of ctx. missed says that more came than are shown. A
+	// query with pipes gives ErrBadQuery.
+	TailLogs(ctx context.Context, query string, visit func(rows []Row, missed bool) error) error
 	// FlushLogs makes everything appended so far visible to SearchLogs.
 	FlushLogs()
 	Close() error

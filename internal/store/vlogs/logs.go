@@ -57,6 +57,19 @@ func (l *Logs) SearchLogs(ctx context.Context, q store.LogQuery, visit func(stor
 	return l.e.search(ctx, q, func(r map[string]string) bool { return visit(r) })
 }
 
+// LogContext returns a record between its neighbours in its stream. The engine
+// knows a stream by service and instance.
+func (l *Logs) LogContext(ctx context.Context, id string, before, after int) ([]store.Row, error) {
+	return l.e.around(ctx, id, before, after)
+}
+
+// TailLogs visits matching records as they arrive, at most 1,000 a second,
+// whose time is at most an hour before the newest stored one's. A record is
+// visited once, within about two seconds.
+func (l *Logs) TailLogs(ctx context.Context, query string, visit func(rows []store.Row, missed bool) error) error {
+	return l.e.tail(ctx, query, visit)
+}
+
 // FlushLogs makes everything appended so far visible.
 func (l *Logs) FlushLogs() { l.e.flush() }
 

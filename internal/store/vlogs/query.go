@@ -101,30 +101,41 @@ func (e *engine) search(ctx context.Context, q store.LogQuery, visit func(map[st
 	if err != nil {
 		return err
 	}
+	if q.Beyond != "" {
+		if !rowWise {
+			return fmt.Errorf("%w: a query that aggregates or sorts cannot be continued", store.ErrBadQuery)
+		}
+		p, err := parseID(q.Beyond)
+		if err != nil {
+			return err
+		}
+		filter = "(" + filter + ") " + p.beyond(q.Oldest)
+		if from, to = p.bound(from, to, q.Oldest); from > to {
+			return nil
+		}
+	}
 	n := 0
 	count := func(r map[string]string) bool {
 		n++
 		return visit(r) && (q.Limit <= 0 || n < q.Limit)
 	}
+	order := orderOf(q.Oldest)
 	switch {
 	case pipes == "" && q.Limit > 0:
-		return e.newest(ctx, filter, from, to, q.Limit, visit)
+		return e.nearest(ctx, filter, from, to, q.Limit, q.Oldest, visit)
 	case pipes == "" || rowWise:
-		return e.run(ctx, filter+newestFirst+pipes, from, to, nil, withoutSeq(count))
+		return e.run(ctx, filter+order+pipes, from, to, nil, withID(count))
 	}
 	return e.run(ctx, text, from, to, []string{seqField}, count)
 }
 
-// newestFirst sorts by time, and rows of one time (syslog knows seconds only)
-// by their order of arrival.
-const newestFirst = " | sort by (_time desc, " + seqField + " desc)"
-
-// withoutSeq hides the sequence number, which the sort needed.
-func withoutSeq(visit func(map[string]string) bool) func(map[string]string) bool {
-	return func(r map[string]string) bool {
-		delete(r, seqField)
-		return visit(r)
+// orderOf sorts by time, and rows of one time (syslog knows seconds only) by
+// their order of arrival.
+func orderOf(oldest bool) string {
+	if oldest {
+		return " | sort by (_time, " + seqField + ")"
 	}
+	return " | sort by (_time desc, " + seqField + " desc)"
 }
 
 // split takes a query's text apart into the filter and the pipes, both in the
@@ -188,10 +199,10 @@ func isRowWise(pipe string) bool {
 	return false
 }
 
-// newest visits the newest limit rows of a filter. It looks at short, then
-// ever longer ranges back from the end, so that a common filter does not read
-// all that is stored.
-func (e *engine) newest(ctx context.Context, filter string, from, to int64, limit int, visit func(map[string]string) bool) error {
+// nearest visits the newest (or oldest) limit rows of a filter. It looks at
+// short, then ever longer ranges from that end, so that a common filter does
+// not read all that is stored.
+func (e *engine) nearest(ctx context.Context, filter string, from, to int64, limit int, oldest bool, visit func(map[string]string) bool) error {
 	lo, hi, ok := e.bounds()
 	if !ok {
 		return ctx.Err()
@@ -205,18 +216,26 @@ func (e *engine) newest(ctx context.Context, filter string, from, to int64, limi
 	}
 	width := int64(time.Minute)
 	for to >= from && limit > 0 && !stopped {
-		start := from
-		if to-width > from && to-width < to {
-			start = to - width
+		a, b := from, to
+		switch {
+		case to-from <= width || to-from < 0: // the rest
+		case oldest:
+			b = from + width
+		default:
+			a = to - width
 		}
-		text := fmt.Sprintf("%s%s limit %d", filter, newestFirst, limit)
-		if err := e.run(ctx, text, start, to, nil, withoutSeq(count)); err != nil {
+		text := fmt.Sprintf("%s%s limit %d", filter, orderOf(oldest), limit)
+		if err := e.run(ctx, text, a, b, nil, withID(count)); err != nil {
 			return err
 		}
-		if start == from {
+		if a == from && b == to {
 			break
 		}
-		to = start - 1
+		if oldest {
+			from = b + 1
+		} else {
+			to = a - 1
+		}
 		if width < 1<<60 {
 			width *= 8
 		}

@@ -110,6 +110,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/changed": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What is different within a window: metrics and log patterns, the surest first */
+        get: operations["what-changed"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/changes": {
         parameters: {
             query?: never;
@@ -369,6 +386,74 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/logs/context": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A line between its neighbours in its stream */
+        get: operations["log-context"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/logs/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** All matching lines as NDJSON or CSV, newest first */
+        get: operations["export-logs"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/logs/facets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The most frequent values of fields, with counts */
+        get: operations["log-facets"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/logs/histogram": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How many lines came when, by severity or another field */
+        get: operations["log-histogram"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/logs/patterns": {
         parameters: {
             query?: never;
@@ -376,8 +461,42 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Log patterns with counts and change */
+        /** Log patterns by how their rate changed between two ranges */
         get: operations["log-patterns"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/logs/tail": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Matching lines as they arrive (server-sent events), about once a second */
+        get: operations["tail-logs"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/operations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Operations of services by how slow, failing or busy they are */
+        get: operations["list-operations"];
         put?: never;
         post?: never;
         delete?: never;
@@ -591,6 +710,7 @@ export interface components {
             /** Format: double */
             p_value: number;
             peer: components["schemas"]["Entity"];
+            query?: string;
             /** Format: double */
             score: number;
             series: string;
@@ -604,6 +724,7 @@ export interface components {
             surprise?: number;
             text?: string;
             unit?: string;
+            usual?: string;
             why?: components["schemas"]["Reason"][] | null;
         };
         AnomalyList: {
@@ -913,6 +1034,35 @@ export interface components {
         };
         ChangeList: {
             changes: components["schemas"]["Change"][];
+        };
+        Changed: {
+            /** Format: int64 */
+            against_from_unix_ms: number;
+            /** Format: int64 */
+            against_to_unix_ms: number;
+            /** @description Deploys and the like within the window. */
+            changes: components["schemas"]["Change"][];
+            findings: components["schemas"]["Finding"][];
+            /** Format: int64 */
+            from_unix_ms: number;
+            /** Format: int64 */
+            patterns_examined: number;
+            /** Format: int64 */
+            series_examined: number;
+            /**
+             * Format: int64
+             * @description Series that there was no time for; a narrower entity examines them.
+             */
+            series_skipped: number;
+            /** Format: int64 */
+            to_unix_ms: number;
+            /** Format: int64 */
+            took_ms: number;
+            /**
+             * Format: int64
+             * @description Findings before the limit.
+             */
+            total: number;
         };
         Config: {
             /** @description Metrics that Norn computes and watches. */
@@ -1224,6 +1374,20 @@ export interface components {
              */
             refused_values: number;
         };
+        Facet: {
+            field: string;
+            /** @description Most frequent first. */
+            values: components["schemas"]["FacetValue"][];
+        };
+        FacetList: {
+            facets: components["schemas"]["Facet"][];
+        };
+        FacetValue: {
+            /** Format: int64 */
+            count: number;
+            /** @description Empty for lines without the field (only when one field is asked for). */
+            value: string;
+        };
         Fact: {
             name: string;
             text: string;
@@ -1236,6 +1400,60 @@ export interface components {
              * @enum {string}
              */
             state: "none" | "live" | "stalled";
+        };
+        Finding: {
+            anomaly_id?: string;
+            /** @description It went the way that is bad for it. */
+            bad: boolean;
+            /**
+             * Format: double
+             * @description Median of the series, or lines a second.
+             */
+            before: number;
+            /**
+             * Format: int32
+             * @description Which way it went: 1 up, -1 down.
+             */
+            direction: number;
+            entity: components["schemas"]["Entity"];
+            /** @description A line. */
+            example?: string;
+            /** @description PromQL that draws it. */
+            expr?: string;
+            /** @enum {string} */
+            kind: "metric" | "pattern" | "anomaly";
+            /**
+             * Format: int64
+             * @description Of the anomaly; else 0.
+             */
+            onset_unix_ms: number;
+            /** Format: double */
+            p_value: number;
+            pattern_id?: string;
+            /** @description Callee, for series of an edge. */
+            peer: components["schemas"]["Entity"];
+            /**
+             * Format: double
+             * @description For all that was examined together (Benjamini and Hochberg).
+             */
+            q_value: number;
+            /** @description LogsQL that finds the lines. */
+            query?: string;
+            /**
+             * Format: double
+             * @description -log10 of the p-value, at most 50; findings are in this order.
+             */
+            score: number;
+            sentence: string;
+            series_id?: string;
+            /** @description Of a pattern. */
+            severity?: string;
+            signal: string;
+            /** @description Name of the series, or text of the pattern. */
+            title: string;
+            unit: string;
+            /** Format: double */
+            within: number;
         };
         GeneralDetection: {
             /** Format: double */
@@ -1312,10 +1530,41 @@ export interface components {
             kind: string;
             to: components["schemas"]["Entity"];
         };
+        LogContext: {
+            /**
+             * Format: int64
+             * @description Place of the line itself.
+             */
+            index: number;
+            lines: components["schemas"]["LogLine"][];
+        };
+        LogHistGroup: {
+            /** @description As long as t_unix_ms. */
+            counts: number[];
+            /** Format: int64 */
+            total: number;
+            value: string;
+        };
+        LogHistogram: {
+            /** Format: int64 */
+            from_unix_ms: number;
+            /** @description By severity: worst first; else by count. At most 12, the rest together as other. */
+            groups: components["schemas"]["LogHistGroup"][];
+            /** Format: int64 */
+            step_ms: number;
+            /** @description Begin of each column. */
+            t_unix_ms: number[];
+            /** Format: int64 */
+            to_unix_ms: number;
+            /** Format: int64 */
+            total: number;
+        };
         LogLine: {
             fields: {
                 [key: string]: string;
             };
+            /** @description Names the line for good: for context, paging and links; empty for rows of a query that aggregates. */
+            id: string;
             message: string;
             service: string;
             severity: string;
@@ -1325,9 +1574,28 @@ export interface components {
             trace_id?: string;
         };
         LogList: {
+            /**
+             * Format: int64
+             * @description The range that was searched: with the query and an id it makes a link that stays.
+             */
+            from_unix_ms: number;
             lines: components["schemas"]["LogLine"][];
             /** @description The limit cut the result. */
             more: boolean;
+            /** @description What to give as after for the next page; empty when this was the last, or the query aggregates. */
+            next: string;
+            /** Format: int64 */
+            to_unix_ms: number;
+        };
+        LogTail: {
+            /** @description Why the stream ends now. */
+            error?: string;
+            /** @description In the order of their arrival; none: the stream is alive. */
+            lines: components["schemas"]["LogLine"][];
+            /** @description More came than are shown; at most 1000 a second are. */
+            missed: boolean;
+            /** Format: int64 */
+            time_unix_ms: number;
         };
         LoginInputBody: {
             /** @description The server's token. */
@@ -1401,17 +1669,65 @@ export interface components {
         MutedList: {
             muted: components["schemas"]["Muted"][];
         };
+        Operation: {
+            /**
+             * Format: double
+             * @description request_rate times self_time_seconds: seconds of work a second.
+             */
+            busy_ratio: number | null;
+            entity: components["schemas"]["Entity"];
+            /** Format: double */
+            error_ratio: number | null;
+            /** Format: double */
+            error_ratio_before: number | null;
+            /** @description Parameters of GET /api/v1/traces that find its failed spans. */
+            failures_query: string;
+            operation: string;
+            /**
+             * Format: double
+             * @description In the range of equal length before.
+             */
+            p95_before_seconds: number | null;
+            /**
+             * Format: double
+             * @description Mean of the windows' 95th percentiles, weighed by requests.
+             */
+            p95_seconds: number | null;
+            /**
+             * Format: double
+             * @description Requests a second.
+             */
+            request_rate: number;
+            /** Format: double */
+            request_rate_before: number | null;
+            /**
+             * Format: double
+             * @description Mean time of a request in the service itself, its remote calls taken off.
+             */
+            self_time_seconds: number | null;
+            /** @description Parameters of GET /api/v1/traces that find its slow spans. */
+            slowest_query: string;
+        };
+        OperationList: {
+            operations: components["schemas"]["Operation"][];
+            /** Format: int64 */
+            total: number;
+        };
         Pattern: {
             /**
              * Format: int64
-             * @description In the range of equal length before.
+             * @description In the range that it is compared with.
              */
             before: number;
+            /** Format: double */
+            before_rate: number;
             /**
              * Format: double
-             * @description count / before; null when there were none before.
+             * @description rate / before_rate; null when there were none before.
              */
             change: number | null;
+            /** @description q_value is at most 0.01. */
+            changed: boolean;
             /**
              * Format: int64
              * @description In the range.
@@ -1427,8 +1743,25 @@ export interface components {
             last_seen_unix_ms: number;
             /** @description First seen within the range. */
             new: boolean;
+            /**
+             * Format: double
+             * @description That both ranges have one rate: binomial test, with the variance of the counts themselves where that is more than Poisson's.
+             */
+            p_value: number;
             /** @description The places of the text that vary, in order. */
             parameters: components["schemas"]["TemplateParam"][];
+            /**
+             * Format: double
+             * @description The same for all patterns together (Benjamini and Hochberg).
+             */
+            q_value: number;
+            /** @description LogsQL that finds its lines. */
+            query: string;
+            /**
+             * Format: double
+             * @description Lines a second in the range.
+             */
+            rate: number;
             severity: string;
             /** @description <*> stands for what varies. */
             text: string;
@@ -1436,7 +1769,20 @@ export interface components {
             versions: components["schemas"]["TemplateVersion"][];
         };
         PatternList: {
+            /** Format: int64 */
+            against_from_unix_ms: number;
+            /** Format: int64 */
+            against_to_unix_ms: number;
+            /**
+             * Format: int64
+             * @description How many changed for certain.
+             */
+            changed: number;
+            /** Format: int64 */
+            from_unix_ms: number;
             patterns: components["schemas"]["Pattern"][];
+            /** Format: int64 */
+            to_unix_ms: number;
             /** Format: int64 */
             total: number;
         };
@@ -2186,6 +2532,47 @@ export interface operations {
             };
         };
     };
+    "what-changed": {
+        parameters: {
+            query?: {
+                /** @description Start: Unix ms, RFC 3339, or an age such as -1h. Default: one hour before the end. */
+                from?: string;
+                /** @description End, in the same forms. Default: now. */
+                to?: string;
+                /** @description Start of the range to compare with. Default: four times the window (30 minutes to a day) right before it. */
+                against_from?: string;
+                /** @description End of the range to compare with. */
+                against_to?: string;
+                /** @description kind/name; empty is all. */
+                entity?: string;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Changed"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
     "list-changes": {
         parameters: {
             query?: {
@@ -2700,6 +3087,9 @@ export interface operations {
                 /** @description LogsQL; empty is everything. */
                 query?: string;
                 limit?: number;
+                order?: "newest" | "oldest";
+                /** @description Id of a line: only those behind it in this order, for the next page. */
+                after?: string;
                 /** @description Find everything that was acknowledged before, also what came in the last seconds; costs more. */
                 fresh?: boolean;
             };
@@ -2729,6 +3119,158 @@ export interface operations {
             };
         };
     };
+    "log-context": {
+        parameters: {
+            query: {
+                /** @description Of the line, as a search gave it. */
+                id: string;
+                before?: number;
+                after?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LogContext"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "export-logs": {
+        parameters: {
+            query?: {
+                /** @description Start: Unix ms, RFC 3339, or an age such as -1h. Default: one hour before the end. */
+                from?: string;
+                /** @description End, in the same forms. Default: now. */
+                to?: string;
+                /** @description LogsQL; empty is everything. */
+                query?: string;
+                format?: "ndjson" | "csv";
+                /** @description CSV: more columns, beside id, time, service, instance, severity, template, trace_id and message. */
+                fields?: string[] | null;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "log-facets": {
+        parameters: {
+            query?: {
+                /** @description Start: Unix ms, RFC 3339, or an age such as -1h. Default: one hour before the end. */
+                from?: string;
+                /** @description End, in the same forms. Default: now. */
+                to?: string;
+                /** @description LogsQL filter; empty is everything. */
+                query?: string;
+                /** @description Only this field, whatever its number of values; empty is all fields with at most 1000 values. */
+                field?: string;
+                /** @description Values of each field. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FacetList"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "log-histogram": {
+        parameters: {
+            query?: {
+                /** @description Start: Unix ms, RFC 3339, or an age such as -1h. Default: one hour before the end. */
+                from?: string;
+                /** @description End, in the same forms. Default: now. */
+                to?: string;
+                /** @description LogsQL filter; empty is everything. */
+                query?: string;
+                /** @description Field whose values are told apart. */
+                by?: string;
+                /** @description About how many columns. */
+                points?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LogHistogram"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
     "log-patterns": {
         parameters: {
             query?: {
@@ -2736,8 +3278,14 @@ export interface operations {
                 from?: string;
                 /** @description End, in the same forms. Default: now. */
                 to?: string;
+                /** @description Start of the range to compare with. Default: as long as the range, right before it. */
+                against_from?: string;
+                /** @description End of the range to compare with. */
+                against_to?: string;
                 /** @description kind/name; empty is all. */
                 entity?: string;
+                /** @description change: the surest changes first. */
+                sort?: "change" | "count";
                 limit?: number;
             };
             header?: never;
@@ -2753,6 +3301,88 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["PatternList"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "tail-logs": {
+        parameters: {
+            query?: {
+                /** @description LogsQL filter without pipes; empty is everything. */
+                query?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": {
+                        data: components["schemas"]["LogTail"];
+                        /**
+                         * @description The event name.
+                         * @constant
+                         */
+                        event?: "message";
+                        /** @description The event ID. */
+                        id?: number;
+                        /** @description The retry time in milliseconds. */
+                        retry?: number;
+                    }[];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "list-operations": {
+        parameters: {
+            query?: {
+                /** @description Start: Unix ms, RFC 3339, or an age such as -1h. Default: one hour before the end. */
+                from?: string;
+                /** @description End, in the same forms. Default: now. */
+                to?: string;
+                /** @description kind/name; empty is all. */
+                entity?: string;
+                /** @description time: rate times mean self time, what uses most; slower: latency against the time before. */
+                sort?: "time" | "latency" | "errors" | "rate" | "slower";
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OperationList"];
                 };
             };
             /** @description Error */
