@@ -258,6 +258,9 @@ func rootsOf(j ops.Judgement) []telemetry.Entity {
 	return out
 }
 
+// together is how far (ms) the onsets of two parts of one burst lie apart.
+const together = 3 * 60_000
+
 // twin is another open incident with the same first root (for one that began
 // at the same time it is enough that either has the other's first root) or,
 // when the group has no root of its own, with mostly the same entities; the
@@ -270,7 +273,7 @@ func (c *Correlator) twin(g *group, roots []telemetry.Entity) *group {
 		}
 		same := len(roots) > 0 && len(o.roots) > 0 && roots[0] == o.roots[0]
 
-		if o.gap(g.onset) <= c.cfg.Window && g.gap(o.onset) <= c.cfg.Window { // of one burst: that they share a first root is enough
+		if -together <= g.onset-o.onset && g.onset-o.onset <= together { // of one burst: that they share a first root is enough
 			same = len(roots) > 0 && slices.Contains(o.roots, roots[0]) || len(o.roots) > 0 && slices.Contains(roots, o.roots[0])
 		}
 		if (same || len(roots) == 0 && overlap(g, o) >= .6) && (best == nil || o.before(best)) {

@@ -11,20 +11,28 @@ import (
 // begun to deviate to be a trouble of its own.
 const laterBy = 5 * 60_000
 
+// sureOfRoot is the score from which another root that began later is taken
+// for a trouble of its own.
+const sureOfRoot = .5
+
 // later reports whether the judgement of an open incident, whose cause is
 // settled, names another root that began to deviate long after it: then a
 // second fault is hidden in the first one's incident. since is when its
 // evidence begins.
 func (c *Correlator) later(g *group, j ops.Judgement) (since int64, ok bool) {
-	roots := rootsOf(j)
-	if g.in == nil || g.pooled() || len(g.roots) == 0 || len(roots) == 0 || g.in.Confidence < sureOfOnset || slices.Contains(g.roots, roots[0]) {
+	if g.in == nil || len(g.roots) == 0 || g.in.Confidence < sureOfOnset {
 		return 0, false
 	}
-	i := slices.IndexFunc(j.Causes, func(x ops.Cause) bool { return x.Entity == roots[0] && x.Role == ops.RoleRoot })
-	if on := j.Causes[i].Onset; on > g.in.Onset+laterBy {
-		return on - 60_000, true
+	first := firstRoot(j)
+	for _, x := range j.Causes {
+		if x.Role != ops.RoleRoot || slices.Contains(g.roots, x.Entity) || x.Entity != first && x.Score < sureOfRoot {
+			continue
+		}
+		if x.Onset > g.in.Onset+laterBy && (since == 0 || x.Onset-60_000 < since) {
+			since = x.Onset - 60_000
+		}
 	}
-	return 0, false
+	return since, since > 0
 }
 
 // takeLater moves the evidence that began at since or after it into a group of

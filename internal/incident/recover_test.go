@@ -158,3 +158,31 @@ func TestAFaultThatNamesTheOldRootTooDoesNotSplitAndMergeForEver(t *testing.T) {
 		t.Errorf("two faults became %d incidents", len(seen))
 	}
 }
+
+func TestASecondRootThatBeganLaterGetsItsOwnIncidentThoughTheFirstLasts(t *testing.T) {
+	c := New(Config{})
+	id := open(t, c, t0)
+	c.Apply(t0+90_000, id, verdict(.9, "frontend", "orders", "db"))
+	at := t0 + 6*60_000
+	c.Anomaly(anomaly("k", "cart", 11, t0+4*60_000, .8)) // ties what follows to the incident
+	c.Tick(t0+4*60_000, shop())
+	c.Anomaly(anomaly("l", "cart", 12, at, .9))
+	c.Anomaly(anomaly("m", "cart", 13, at, .9))
+	c.Tick(at+10_000, shop())
+	if r := c.records["l"]; r == nil || r.group.id != id {
+		t.Fatalf("the sign must have joined first: %+v", r)
+	}
+	second := verdict(.7, "frontend", "cart")
+	for i := range second.Causes {
+		second.Causes[i].Onset = at
+	}
+	c.Apply(at+10_000, id, two(verdict(.8, "frontend", "orders", "db"), second))
+	own := c.records["l"].group
+	if own.id == id {
+		t.Fatal("the later fault stays hidden in the first one's incident")
+	}
+	ins := c.Apply(at+20_000, own.id, two(second, verdict(.3, "orders", "db")))
+	if len(ins) != 1 || ins[0].ID != own.id || ins[0].State != ops.StateOpen {
+		t.Errorf("the later fault must open its own: %+v", ins)
+	}
+}
