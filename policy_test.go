@@ -57,6 +57,7 @@ func layers() map[string]entry {
 		"internal/store":     in(kernels, "internal/graph"), // contracts only
 
 		"internal/cause":            in(stages),
+		"internal/cause/drilldown":  in(stages),
 		"internal/detect":           in(stages, "internal/detect/choice", "internal/detect/ladder", "internal/detect/season"),
 		"internal/detect/choice":    in(stages),
 		"internal/detect/ladder":    in(stages),
@@ -97,6 +98,7 @@ func layers() map[string]entry {
 		"internal/bench/correlate":   in(flow, "internal/pipeline", "internal/replay"),
 		"internal/bench/csvdata":     in(flow),
 		"internal/bench/detect":      in(flow),
+		"internal/bench/drilldown":   in(flow, "internal/bench/csvdata"),
 		"internal/bench/events":      in(flow, "internal/bench/csvdata"),
 		"internal/bench/falsealarms": in(flow, "internal/demo/model", "internal/demo/plan"),
 		"internal/bench/forecast":    in(flow),
