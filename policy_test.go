@@ -93,7 +93,7 @@ func layers() map[string]entry {
 		"web":                          in(adapters), // the built console, embedded
 
 		"internal/api":               in(flow, "internal/backtest"),
-		"internal/backtest":          in(flow),
+		"internal/backtest":          in(flow, "internal/pipeline"),
 		"internal/pipeline":          in(flow),
 		"internal/bench/correlate":   in(flow, "internal/pipeline", "internal/replay"),
 		"internal/bench/csvdata":     in(flow),

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/norn-aiops/norn/internal/backtest"
 	"github.com/norn-aiops/norn/internal/config"
+	"github.com/norn-aiops/norn/internal/graph"
 	"github.com/norn-aiops/norn/internal/pipeline"
 	"github.com/norn-aiops/norn/internal/rules"
 	"github.com/norn-aiops/norn/internal/store"
@@ -33,11 +35,15 @@ type backtestJob struct {
 	proposed config.Config
 	from, to int64 // Unix ms
 	parallel bool
+	graph    *graph.View // who calls whom, today
+	// fixed leaves out plugins whose modules the present settings do not name:
+	// who sends a change to a server may not have it open files.
+	fixed    bool
 	progress func(done float64)
 }
 
 // run reads history and marks and compares.
-func (j backtestJob) run(ctx context.Context, h pipeline.History, st store.State) (*backtest.Report, error) {
+func (j backtestJob) run(ctx context.Context, h pipeline.History, st store.State) (_ *backtest.Report, err error) {
 	oldest, newest, ok := h.Bounds()
 	if !ok || oldest > j.to {
 		return nil, fmt.Errorf("%w: no samples are stored up to the end of the range", backtest.ErrRange)
@@ -53,12 +59,24 @@ func (j backtestJob) run(ctx context.Context, h pipeline.History, st store.State
 		}
 		marks = backtest.MarkedOf(ins)
 	}
+	present, left := j.plugins(ctx, j.present)
+	defer func() { err = errors.Join(err, closePlugins(present)) }()
+	proposed, more := j.plugins(ctx, j.proposed)
+	defer func() { err = errors.Join(err, closePlugins(proposed)) }()
+	asked, err := stagePlugins(present)
+	if err != nil {
+		return nil, err
+	}
+	wished, err := stagePlugins(proposed)
+	if err != nil {
+		return nil, err
+	}
 	begin, end := max(oldest, j.from-backtestWarmup), min(newest, j.to)
 	o := backtest.Options{
 		From: j.from, To: j.to, Marks: marks, Parallel: j.parallel, CPU: threadCPU,
-		Present:  backtest.Setup{Detect: stageConfig(j.present).Detect, Rules: []rules.Config{j.present.Detect.Config, j.stored}},
-		Proposed: backtest.Setup{Detect: stageConfig(j.proposed).Detect, Rules: []rules.Config{j.proposed.Detect.Config, j.wished}},
-		Notes:    j.notes(),
+		Present:  backtest.Setup{Detect: stageConfig(j.present).Detect, Rules: []rules.Config{j.present.Detect.Config, j.stored}, Plugins: asked},
+		Proposed: backtest.Setup{Detect: stageConfig(j.proposed).Detect, Rules: []rules.Config{j.proposed.Detect.Config, j.wished}, Plugins: wished},
+		Notes:    slices.Concat(j.notes(), left, more), Graph: j.graph,
 		Progress: func(t int64) {
 			if j.progress != nil && end > begin {
 				j.progress(float64(t-begin) / float64(end-begin))
@@ -70,7 +88,13 @@ func (j backtestJob) run(ctx context.Context, h pipeline.History, st store.State
 
 // notes says what the comparison leaves out.
 func (j backtestJob) notes() []string {
-	out := []string{"alarms are those of metrics; what logs and other tools say, and what the load of a series explains, is not replayed"}
+	out := []string{"not replayed: new log templates and unusual orders of log lines (their rates are series, and are), other tools' alerts, burning objectives, and grouping into incidents",
+		"importance for tiers is that of signals and rules; who looked at a series, and which entity was in an incident, is not known of the past"}
+	if j.graph == nil {
+		out = append(out, "who calls whom is not known: only an entity's own load can explain its series")
+	} else {
+		out = append(out, "who calls whom is taken as it is today")
+	}
 	known := map[string]bool{}
 	for _, m := range j.present.Detect.CustomMetrics {
 		known[m.Name] = true
@@ -88,6 +112,35 @@ func (j backtestJob) notes() []string {
 		out = append(out, "custom metrics that the change adds have no history and are not judged: "+strings.Join(fresh, ", "))
 	}
 	return out
+}
+
+// plugins loads the modules of one side, apart from those that are at work and
+// from the other side's, and says which are left out.
+func (j backtestJob) plugins(ctx context.Context, c config.Config) (list []loadedPlugin, notes []string) {
+	wanted := c.Detect.Plugins
+	if j.fixed {
+		wanted = nil
+		for _, x := range c.Detect.Plugins {
+			if slices.ContainsFunc(j.present.Detect.Plugins, func(y config.Plugin) bool { return y.Path == x.Path }) {
+				wanted = append(wanted, x)
+				continue
+			}
+			notes = append(notes, "plugins whose module the configuration file does not name are not loaded through the API: "+x.Name)
+		}
+	}
+	return loadPlugins(ctx, wanted, slog.New(slog.DiscardHandler)), notes
+}
+
+// knownGraph is what a state store knows of who calls whom; nil for nothing.
+func knownGraph(ctx context.Context, st store.State) (*graph.View, error) {
+	edges, err := st.Edges(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("cannot read who calls whom: %w", err)
+	}
+	if len(edges) == 0 {
+		return nil, nil
+	}
+	return graph.NewView(edges), nil
 }
 
 // Backtest tries a change on the history in the data directory of cfg, which
@@ -115,6 +168,9 @@ func Backtest(ctx context.Context, cfg config.Config, change []byte, from, to in
 		return nil, err
 	}
 	j.wished = j.stored
+	if j.graph, err = knownGraph(ctx, st); err != nil {
+		return nil, err
+	}
 	if err := checkChange(proposed, j.wished); err != nil {
 		return nil, err
 	}

@@ -94,7 +94,7 @@ func (b *backtests) StartBacktest(from, to int64, change string, wished *rules.C
 	if len(b.list) > keptBacktests {
 		b.list = b.list[1:]
 	}
-	j := backtestJob{present: b.cfg, stored: stored, wished: *wished, proposed: proposed, from: from, to: to, progress: func(done float64) {
+	j := backtestJob{present: b.cfg, stored: stored, wished: *wished, proposed: proposed, from: from, to: to, fixed: true, graph: b.pipe.GraphAt(time.Now().UnixMilli()), progress: func(done float64) {
 		b.mu.Lock()
 		defer b.mu.Unlock()
 		x.Progress = done

@@ -2,8 +2,10 @@
 // before it goes live.
 //
 // It exists so that an operator sees what a change would have done: history is
-// judged twice, by an engine with the present settings and by one with the
-// proposed settings, and the alarms of both are compared, with what each costs.
+// judged twice, under the present settings and under the proposed ones, each time
+// by all that judges metrics in production: every series by itself (seasons,
+// counts, tiers), given its load, jointly with the others of its entity, and by
+// plugins. The alarms of both are compared, with what each costs.
 // Incidents that operators marked as real or as noise are the test set. History
 // comes in as an iterator; the package opens no store, groups no anomalies into
 // incidents and reads no logs. [Run] is the way in; several may run at once.
@@ -21,14 +23,17 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/norn-aiops/norn/internal/detect"
+	"github.com/norn-aiops/norn/internal/graph"
+	"github.com/norn-aiops/norn/internal/pipeline"
 	"github.com/norn-aiops/norn/internal/rules"
 	"github.com/norn-aiops/norn/internal/store"
 )
 
 // Setup is one set of settings.
 type Setup struct {
-	Detect detect.Config
-	Rules  []rules.Config // of the configuration file, of the API
+	Detect  detect.Config
+	Rules   []rules.Config    // of the configuration file, of the API
+	Plugins []pipeline.Plugin // that nothing else asks; each side has its own
 }
 
 // Options says what to compare.
@@ -37,6 +42,7 @@ type Options struct {
 	Present, Proposed Setup
 	Marks             []Marked
 	Notes             []string             // go into the report
+	Graph             *graph.View          // who calls whom; nil when it is not known
 	Tick              int64                // ms of the data's clock between two looks for silence; 0 means 30 s
 	Parallel          bool                 // judge both at once, on two processors
 	CPU               func() time.Duration // processor time of this thread; nil takes the clock's
@@ -64,7 +70,7 @@ func Run(ctx context.Context, history History, o Options) (*Report, error) {
 	var sides [2]*side
 	for i, s := range []Setup{o.Present, o.Proposed} {
 		var err error
-		if sides[i], err = newSide(s, &o); err != nil {
+		if sides[i], err = newSide(ctx, s, &o); err != nil {
 			return nil, fmt.Errorf("cannot use the %s settings: %w", []string{"present", "proposed"}[i], err)
 		}
 	}

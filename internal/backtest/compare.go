@@ -27,16 +27,21 @@ type Report struct {
 
 // Side is what one set of settings did and took.
 type Side struct {
-	Alarms         int     `json:"alarms"`
-	Muted          int     `json:"muted" doc:"Anomalies that a mute held back."`
-	Series         int     `json:"series" doc:"That were watched."`
-	NotWatched     uint64  `json:"points_not_watched"`
-	Points         uint64  `json:"points"`
-	StateBytes     int     `json:"state_bytes"`
-	BytesPerSeries float64 `json:"bytes_per_series"`
-	CPUSeconds     float64 `json:"cpu_seconds"`
-	NsPerPoint     float64 `json:"ns_per_point"`
-	NotKept        int     `json:"alarms_not_kept" doc:"Alarms beyond what is held for the comparison."`
+	Alarms         int      `json:"alarms"`
+	Muted          int      `json:"muted" doc:"Anomalies that a mute held back."`
+	Explained      int      `json:"explained_by_load" doc:"Anomalies that are what the load of their series makes of it."`
+	Series         int      `json:"series" doc:"That were watched."`
+	Driven         int      `json:"series_with_driver" doc:"That are judged given their load."`
+	Jointly        int      `json:"entities_jointly" doc:"Whose metrics are judged together."`
+	NotWatched     uint64   `json:"points_not_watched"`
+	Points         uint64   `json:"points"`
+	StateBytes     int      `json:"state_bytes"`
+	JointBytes     int      `json:"joint_bytes" doc:"State of what judges metrics together."`
+	BytesPerSeries float64  `json:"bytes_per_series"`
+	CPUSeconds     float64  `json:"cpu_seconds"`
+	NsPerPoint     float64  `json:"ns_per_point"`
+	NotKept        int      `json:"alarms_not_kept" doc:"Alarms beyond what is held for the comparison."`
+	PluginsOff     []string `json:"plugins_off,omitempty" doc:"Plugins that gave no scores, or stopped to, and why."`
 }
 
 // Sums counts the pairs.
@@ -125,6 +130,11 @@ func compare(before, after *side) *Report {
 	})
 	r.Alarms, r.LeftOut = pairs[:min(len(pairs), maxPairs)], max(0, len(pairs)-maxPairs)
 	r.Entities, r.Series = entities.list(), series.list()
+	for i, side := range []*Side{&r.Present, &r.Proposed} {
+		for _, off := range side.PluginsOff {
+			r.Notes = append(r.Notes, "under the "+[]string{"present", "proposed"}[i]+" settings the plugin "+off+"; what it would have said is missing")
+		}
+	}
 	if r.Present.NotKept+r.Proposed.NotKept > 0 {
 		r.Notes = append(r.Notes, "more alarms were raised than are kept: sums of pairs are of those kept")
 	}
@@ -132,13 +142,23 @@ func compare(before, after *side) *Report {
 }
 
 func match(before, after []*alarm) {
-	bySeries := map[telemetry.SeriesID][]*alarm{}
+	type of struct {
+		id   telemetry.SeriesID
+		name string // of what is said of a whole entity
+	}
+	key := func(x *alarm) of {
+		if x.id != 0 {
+			return of{id: x.id}
+		}
+		return of{name: x.series}
+	}
+	bySeries := map[of][]*alarm{}
 	for _, b := range after {
-		bySeries[b.id] = append(bySeries[b.id], b)
+		bySeries[key(b)] = append(bySeries[key(b)], b)
 	}
 	for _, a := range before {
 		var best *alarm
-		for _, b := range bySeries[a.id] {
+		for _, b := range bySeries[key(a)] {
 			if b.mate == nil && a.touches(b.Onset, b.end()) && (best == nil || a.apart(b) < a.apart(best)) {
 				best = b
 			}

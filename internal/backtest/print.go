@@ -21,8 +21,12 @@ func (r *Report) Print(w io.Writer) error {
 	p, q := &r.Present, &r.Proposed
 	row("alarms", "%d", p.Alarms, q.Alarms)
 	row("muted", "%d", p.Muted, q.Muted)
+	row("explained by load", "%d", p.Explained, q.Explained)
 	row("series watched", "%d", p.Series, q.Series)
+	row("with a driver", "%d", p.Driven, q.Driven)
+	row("entities judged jointly", "%d", p.Jointly, q.Jointly)
 	row("state, MiB", "%.1f", float64(p.StateBytes)/(1<<20), float64(q.StateBytes)/(1<<20))
+	row("joint state, MiB", "%.1f", float64(p.JointBytes)/(1<<20), float64(q.JointBytes)/(1<<20))
 	row("state, bytes a series", "%.0f", p.BytesPerSeries, q.BytesPerSeries)
 	row("CPU, s", "%.2f", p.CPUSeconds, q.CPUSeconds)
 	row("CPU, ns a point", "%.0f", p.NsPerPoint, q.NsPerPoint)

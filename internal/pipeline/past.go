@@ -52,8 +52,8 @@ func (p *Pipeline) LearnPast(ctx context.Context, touched func(telemetry.Entity)
 		return 0, fmt.Errorf("cannot learn from imported history: %w", err)
 	}
 	taken := p.engine.Adopt(s.engine)
-	p.drivers.Adopt(s.drivers)
-	p.joint.Adopt(s.joint)
+	p.both.Drivers.Adopt(s.drivers)
+	p.both.Joint.Adopt(s.joint)
 	p.log.Info("models were made from imported history", "series", s.series.Load(), "samples", s.samples.Load(), "new_models", taken)
 	return taken, nil
 }

@@ -28,8 +28,6 @@ import (
 
 	"github.com/norn-aiops/norn/internal/cause"
 	"github.com/norn-aiops/norn/internal/detect"
-	"github.com/norn-aiops/norn/internal/detect/driver"
-	"github.com/norn-aiops/norn/internal/detect/joint"
 	"github.com/norn-aiops/norn/internal/graph"
 	"github.com/norn-aiops/norn/internal/incident"
 	"github.com/norn-aiops/norn/internal/logmine"
@@ -112,11 +110,7 @@ type Pipeline struct {
 	topo     *topology.Builder
 	miner    *logmine.Miner
 	order    *sequence.Model // of log lines within requests
-	drivers  *driver.Book
-	byLoad   map[string]bool // ids of anomalies that load explains; of the goroutine that ticks
-	driven   int64           // Unix ms of the last reading of drivers; of the goroutine that ticks
-	joint    *joint.Fleet
-	jointly  int64 // Unix ms of the last joint rows; of the goroutine that ticks
+	both     *Together
 	engine   *detect.Engine
 	graph    *graph.Graph
 	corr     *incident.Correlator
@@ -168,7 +162,7 @@ func New(cfg Config, log *slog.Logger, reg prometheus.Registerer) (*Pipeline, er
 		logs: logs, derive: normalize.NewDeriver(),
 		topo: topology.New(cfg.Topology), miner: logmine.New(cfg.Logmine),
 		engine: engine, graph: graph.New(expiry), corr: incident.New(cfg.Incident),
-		queue: anomalyQueue{max: cfg.MaxQueue}, drivers: driver.New(driver.Config{}), byLoad: map[string]bool{}, joint: joint.NewFleet(joint.FleetConfig{}),
+		queue: anomalyQueue{max: cfg.MaxQueue}, both: NewTogether(),
 		started: time.Now(), owners: own,
 	}
 	if err := p.slos.init(cfg, reg, log); err != nil {
@@ -303,7 +297,7 @@ func (p *Pipeline) Tick(ctx context.Context, now int64) error {
 	view := p.graph.AsOf(now)
 	var silent []ops.Anomaly
 	p.timed(func() { silent = p.engine.Tick(now) })
-	for _, a := range slices.Concat(silent, p.miner.Tick(now), p.order.Tick(now), p.together(now, view)) {
+	for _, a := range slices.Concat(silent, p.miner.Tick(now), p.order.Tick(now), p.both.Step(now, p.engine, view)) {
 		if !quiet {
 			p.queue.push(a)
 		}
@@ -316,7 +310,10 @@ func (p *Pipeline) Tick(ctx context.Context, now int64) error {
 	p.tickPlugins(ctx, now, quiet)
 	anomalies, dropped := p.queue.drain()
 	p.met.dropped.Add(float64(dropped))
-	anomalies = p.withoutExplained(anomalies)
+	anomalies = p.both.WithoutExplained(anomalies, func(a *ops.Anomaly, why string) {
+		p.met.explained.Inc()
+		p.log.Debug("anomaly explained by load", "entity", a.Entity, "series", a.Series, "why", why)
+	})
 	anomalies = p.mute(anomalies, now)
 	for _, a := range anomalies {
 		p.corr.Anomaly(a)

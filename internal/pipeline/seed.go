@@ -47,7 +47,7 @@ type seeder struct {
 }
 
 func (p *Pipeline) seeder(h Archive) *seeder {
-	s := &seeder{archive: h, engine: p.engine, drivers: p.drivers, joint: p.joint, describe: p.describe}
+	s := &seeder{archive: h, engine: p.engine, drivers: p.both.Drivers, joint: p.both.Joint, describe: p.describe}
 	s.offer = func(pts []telemetry.Point) {
 		p.met.points.Add(float64(len(pts)))
 		if len(p.plugins.list) > 0 {

@@ -72,8 +72,8 @@ func (p *Pipeline) models() []kept {
 	return []kept{
 		{blobLogmine, p.miner.Snapshot, p.miner.Restore},
 		{blobOrder, p.order.Snapshot, p.order.Restore},
-		{blobDrivers, p.drivers.Snapshot, p.drivers.Restore},
-		{blobJoint, p.joint.Snapshot, p.joint.Restore},
+		{blobDrivers, p.both.Drivers.Snapshot, p.both.Drivers.Restore},
+		{blobJoint, p.both.Joint.Snapshot, p.both.Joint.Restore},
 		{blobBudget, p.corr.SaveBudget, p.corr.LoadBudget},
 		{blobSpoken, p.corr.SavePresence, p.corr.LoadPresence},
 		{blobDetect, p.engine.Snapshot, p.engine.Restore},

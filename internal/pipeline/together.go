@@ -23,31 +23,50 @@ const (
 )
 
 // Driver says what drives a series, if anything is known to.
-func (p *Pipeline) Driver(id telemetry.SeriesID) (driver.Driver, bool) { return p.drivers.Of(id) }
+func (p *Pipeline) Driver(id telemetry.SeriesID) (driver.Driver, bool) { return p.both.Drivers.Of(id) }
 
 // Joint says how an entity's metrics are judged together, if they are.
-func (p *Pipeline) Joint(e telemetry.Entity) (joint.Explanation, bool) { return p.joint.Explain(e) }
+func (p *Pipeline) Joint(e telemetry.Entity) (joint.Explanation, bool) {
+	return p.both.Joint.Explain(e)
+}
 
 // DriverStats counts what is known of drivers.
-func (p *Pipeline) DriverStats() driver.Stats { return p.drivers.Stats() }
+func (p *Pipeline) DriverStats() driver.Stats { return p.both.Drivers.Stats() }
 
 // JointStats counts the joint models.
-func (p *Pipeline) JointStats() joint.FleetStats { return p.joint.Stats() }
+func (p *Pipeline) JointStats() joint.FleetStats { return p.both.Joint.Stats() }
 
-// together judges what no series shows alone: targets given their drivers, and
-// all metrics of an entity jointly. It reads last values, at intervals, and
-// trains networks a little at a time.
-func (p *Pipeline) together(now int64, view *graph.View) []ops.Anomaly {
-	p.joint.Train(trainSteps)
-	if now-p.driven < driverEvery {
+// Together judges what no series shows alone: targets given their drivers, and
+// all metrics of an entity jointly. The pipeline and backtests use the same. One
+// goroutine calls Step and WithoutExplained; the models may be asked by others.
+type Together struct {
+	Drivers *driver.Book
+	Joint   *joint.Fleet
+
+	byLoad  map[string]bool // ids of anomalies that load explains
+	driven  int64           // Unix ms of the last reading of drivers
+	jointly int64           // Unix ms of the last joint rows
+}
+
+// NewTogether makes one that knows nothing yet.
+func NewTogether() *Together {
+	return &Together{Drivers: driver.New(driver.Config{}), Joint: joint.NewFleet(joint.FleetConfig{}), byLoad: map[string]bool{}}
+}
+
+// Step reads the engine's last values, at intervals of now (Unix ms), gives the
+// anomalies that began, went on or ended, and trains networks a little. view,
+// which may be nil, says who calls whom.
+func (g *Together) Step(now int64, engine *detect.Engine, view *graph.View) []ops.Anomaly {
+	g.Joint.Train(trainSteps)
+	if now-g.driven < driverEvery {
 		return nil
 	}
-	p.driven = now
-	infos := p.engine.List(func(s *telemetry.Series) bool { return isTarget(s) || isCandidate(s) || isColumn(s) }, 0)
-	out := p.drivers.Step(now, driverGroups(infos, view, now))
-	if now-p.jointly >= jointEvery {
-		p.jointly = now
-		out = append(out, p.joint.Step(now, jointRows(infos, now))...)
+	g.driven = now
+	infos := engine.List(func(s *telemetry.Series) bool { return isTarget(s) || isCandidate(s) || isColumn(s) }, 0)
+	out := g.Drivers.Step(now, driverGroups(infos, view, now))
+	if now-g.jointly >= jointEvery {
+		g.jointly = now
+		out = append(out, g.Joint.Step(now, jointRows(infos, now))...)
 	}
 	return out
 }
@@ -166,30 +185,30 @@ func candidateRank(s *telemetry.Series) int {
 // maxHeld bounds the anomalies whose holding back is remembered.
 const maxHeld = 10_000
 
-// withoutExplained drops anomalies that the load of their series explains, and
-// the end of those that were dropped.
-func (p *Pipeline) withoutExplained(as []ops.Anomaly) []ops.Anomaly {
+// WithoutExplained drops anomalies that the load of their series explains, and
+// the end of those that were dropped. drop is told each that is dropped for the
+// first time, with why.
+func (g *Together) WithoutExplained(as []ops.Anomaly, drop func(a *ops.Anomaly, why string)) []ops.Anomaly {
 	return slices.DeleteFunc(as, func(a ops.Anomaly) bool {
 		if a.SeriesID == 0 || a.Member == "load" {
 			return false
 		}
 		if a.Ended != 0 {
-			held := p.byLoad[a.ID]
-			delete(p.byLoad, a.ID)
+			held := g.byLoad[a.ID]
+			delete(g.byLoad, a.ID)
 			return held
 		}
-		text, ok := p.drivers.Explains(&a)
+		text, ok := g.Drivers.Explains(&a)
 		if !ok {
-			delete(p.byLoad, a.ID)
+			delete(g.byLoad, a.ID)
 			return false
 		}
-		if len(p.byLoad) >= maxHeld {
-			clear(p.byLoad)
+		if len(g.byLoad) >= maxHeld {
+			clear(g.byLoad)
 		}
-		if !p.byLoad[a.ID] {
-			p.byLoad[a.ID] = true
-			p.met.explained.Inc()
-			p.log.Debug("anomaly explained by load", "entity", a.Entity, "series", a.Series, "why", text)
+		if !g.byLoad[a.ID] {
+			g.byLoad[a.ID] = true
+			drop(&a, text)
 		}
 		return true
 	})

@@ -921,11 +921,28 @@ export interface components {
             cpu_seconds: number;
             /**
              * Format: int64
+             * @description Whose metrics are judged together.
+             */
+            entities_jointly: number;
+            /**
+             * Format: int64
+             * @description Anomalies that are what the load of their series makes of it.
+             */
+            explained_by_load: number;
+            /**
+             * Format: int64
+             * @description State of what judges metrics together.
+             */
+            joint_bytes: number;
+            /**
+             * Format: int64
              * @description Anomalies that a mute held back.
              */
             muted: number;
             /** Format: double */
             ns_per_point: number;
+            /** @description Plugins that gave no scores, or stopped to, and why. */
+            plugins_off?: string[] | null;
             /** Format: int64 */
             points: number;
             /** Format: int64 */
@@ -935,6 +952,11 @@ export interface components {
              * @description That were watched.
              */
             series: number;
+            /**
+             * Format: int64
+             * @description That are judged given their load.
+             */
+            series_with_driver: number;
             /** Format: int64 */
             state_bytes: number;
         };

@@ -27,6 +27,8 @@ function Costs({ r }: { r: Report }) {
     ["alarms", p.alarms, q.alarms, compact],
     ["muted", p.muted, q.muted, compact],
     ["series watched", p.series, q.series, compact],
+    ["explained by load", p.explained_by_load, q.explained_by_load, compact],
+    ["entities judged jointly", p.entities_jointly, q.entities_jointly, compact],
     ["memory", p.state_bytes, q.state_bytes, (v) => value(v, "By")],
     ["CPU", p.cpu_seconds, q.cpu_seconds, (v) => value(v, "s")],
     ["CPU a point", p.ns_per_point / 1e9, q.ns_per_point / 1e9, (v) => value(v, "s")],
