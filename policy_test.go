@@ -92,9 +92,9 @@ func layers() map[string]entry {
 		"internal/store/vlogs":         in(adapters),
 		"web":                          in(adapters), // the built console, embedded
 
-		"internal/api":               in(flow, "internal/backtest"),
+		"internal/api":               in(flow, "internal/backtest", "internal/where"),
 		"internal/backtest":          in(flow, "internal/pipeline"),
-		"internal/pipeline":          in(flow),
+		"internal/pipeline":          in(flow, "internal/where"),
 		"internal/bench/correlate":   in(flow, "internal/pipeline", "internal/replay"),
 		"internal/bench/csvdata":     in(flow),
 		"internal/bench/detect":      in(flow),
@@ -113,6 +113,7 @@ func layers() map[string]entry {
 		"internal/bench/nab":         in(flow, "internal/bench/csvdata"),
 		"internal/bench/storm":       in(flow),
 		"internal/bench/vector":      in(flow, "internal/bench/csvdata"),
+		"internal/where":             in(flow), // tables for a drill-down
 		"internal/replay":            in(flow, "internal/pipeline"),
 		"internal/demo":              in(flow, "internal/pipeline", "internal/demo/fault", "internal/demo/model", "internal/demo/plan", "internal/demo/shop"),
 		"internal/demo/fault":        in(flow, "internal/demo/plan"),

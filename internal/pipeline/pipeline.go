@@ -111,6 +111,7 @@ type Pipeline struct {
 	miner    *logmine.Miner
 	order    *sequence.Model // of log lines within requests
 	both     *Together
+	places   places
 	engine   *detect.Engine
 	graph    *graph.Graph
 	corr     *incident.Correlator
@@ -334,6 +335,7 @@ func (p *Pipeline) judge(ctx context.Context, now int64, view *graph.View) error
 			return fmt.Errorf("cannot gather the evidence of %s: %w", c.ID, err)
 		}
 		verdict := cause.Rank(in, p.cfg.Cause)
+		p.locate(ctx, c.ID, &in, &verdict, now)
 		verdict.Harm = p.slos.harm(in.Onset, &verdict, c.Entities)
 		p.met.judged.WithLabelValues(string(verdict.Verdict)).Inc()
 		if err := p.keep(ctx, p.corr.Apply(now, c.ID, verdict)); err != nil {

@@ -106,6 +106,9 @@ func (m *model) lasting() float64 {
 	return max(.03, 1.4826*quantile(large, .5))
 }
 
+// few leaves tell nothing of how counts scatter.
+const few = 8
+
 // counting weighs leaves by what they may count: the variance is phi times the
 // mean, phi being that of most leaves, and at least that of independent events.
 func (m *model) counting(in *Input) {
@@ -123,11 +126,13 @@ func (m *model) counting(in *Input) {
 			chi = append(chi, m.excess[i]*m.excess[i]/e)
 		}
 	}
-	// The lower half of a few leaves: one of three may be the one that is looked for.
+	// A few leaves do not tell scatter from what is looked for.
 	m.phi = max(floor, quantile(chi, .5)/.455)
 	if m.kind == Counts {
 		m.phi = 1
-	} else if len(chi) < 8 {
+	} else if len(chi) < few && m.kind == Share {
+		m.phi = 2
+	} else if len(chi) < few {
 		m.phi = max(floor, quantile(chi, .25)/.1)
 	}
 	own := m.lasting()

@@ -182,6 +182,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/drilldown": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The combination of labels, log fields or span attributes that a deviation comes from */
+        get: operations["drilldown"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/events": {
         parameters: {
             query?: never;
@@ -730,6 +747,33 @@ export interface components {
         AnomalyList: {
             anomalies: components["schemas"]["Anomaly"][];
         };
+        Answer: {
+            /** @description What was counted or added up. */
+            counted: string;
+            /** @description Dimensions that were searched. */
+            dims: string[];
+            elements: components["schemas"]["Element"][] | null;
+            /** Format: double */
+            excess: number;
+            /** Format: double */
+            expected: number;
+            /**
+             * @description share and mean are searched by numerator and denominator.
+             * @enum {string}
+             */
+            kind: "values" | "counts" | "share" | "mean";
+            /**
+             * Format: int64
+             * @description Finest combinations that were seen.
+             */
+            leaves: number;
+            /** Format: double */
+            observed: number;
+            /** @description The denominator; empty without one. */
+            per: string;
+            /** @description Plain language. */
+            sentence: string;
+        };
         Attr: {
             key: string;
             value: string;
@@ -1247,6 +1291,23 @@ export interface components {
             /** Format: double */
             weight: number;
         };
+        Element: {
+            /** Format: double */
+            excess: number;
+            /** Format: double */
+            expected: number;
+            /** Format: double */
+            gain: number;
+            /** Format: int64 */
+            leaves: number;
+            /** Format: double */
+            observed: number;
+            /** Format: double */
+            of_excess: number;
+            pairs: components["schemas"]["Pair"][] | null;
+            /** Format: double */
+            traffic: number;
+        };
         Entity: {
             kind: string;
             name: string;
@@ -1734,6 +1795,10 @@ export interface components {
             operations: components["schemas"]["Operation"][];
             /** Format: int64 */
             total: number;
+        };
+        Pair: {
+            dim: string;
+            value: string;
         };
         Pattern: {
             /**
@@ -2709,6 +2774,51 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["MutedList"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    drilldown: {
+        parameters: {
+            query: {
+                /** @description Start: Unix ms, RFC 3339, or an age such as -1h. Default: one hour before the end. */
+                from?: string;
+                /** @description End, in the same forms. Default: now. */
+                to?: string;
+                /** @description metrics: query is a selector or PromQL; logs: a LogsQL filter; traces: the name of a service. */
+                source?: "metrics" | "logs" | "traces";
+                query: string;
+                /** @description Denominator, of the same form. Metrics without it take what the query suggests (requests of any status, _count for _sum); 'none' takes none. */
+                per?: string;
+                /** @description Comma-separated dimensions to search; empty means all that vary, at most eight. */
+                by?: string;
+                /** @description Of traces. */
+                measure?: "errors" | "latency";
+                /** @description What to compare with: before (six times as long, right before), or an age such as 1d or 1w by which the same window is moved back. */
+                against?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Answer"];
                 };
             };
             /** @description Error */
