@@ -90,15 +90,10 @@ func benchSeries(rules choice.Rules, warm int) func(int64, float64) float64 {
 	}
 }
 
-// What several columns of one file say together (chosen on SKAB, seven
-// machines of SMD and MSL with all columns, see docs/benchmarks.md).
 const (
-	benchLimit    = .15 // severity from which a series' alarm counts
-	jointLeast    = 4   // columns that are judged together, as in production
-	jointMost     = 100
-	togetherLimit = .3 // severity from which those of one row count, added up and raised by the joint score
-	togetherGrow  = .4 // by which power that limit grows with the columns that have ever said something
-	jointCap      = 20 // of the joint score
+	benchLimit = .15 // severity from which a series' alarm counts
+	jointLeast = 4   // columns that are judged together, as in production
+	jointMost  = 100
 )
 
 // benchRows judges several columns: each by itself, and from four columns on
@@ -136,6 +131,6 @@ func benchRows(begin func(int) func(int64, float64) float64, warm, columns int) 
 		if sum == 0 {
 			return 0
 		}
-		return benchLimit / togetherLimit * sum * (1 + min(jointCap, verdict.Score)) / math.Pow(float64(speakers), togetherGrow)
+		return benchLimit / joint.AgreeLimit * joint.Agreement(sum, verdict.Score, speakers)
 	}
 }

@@ -71,6 +71,7 @@ func (e *Engine) Balance(now int64, l Load) Balanced {
 	case now-e.ladder.ranked >= rankEvery:
 		e.ladder.ranked = now
 		e.rankPlaces(&l)
+		e.rankSeasons(&l)
 	}
 	if t = e.Tiers(); t.Reduced == 0 {
 		e.ladder.tight.Store(uint32(shortNone))
@@ -380,6 +381,37 @@ func (e *Engine) rankPlaces(l *Load) {
 	}
 	for _, id := range give {
 		e.with(telemetry.SeriesID(id), func(s *series) { e.promote(&s.det) })
+	}
+}
+
+// rankSeasons gives trackers of the series' own rhythm, of which there are a
+// limited number, to the most important of the series that are old enough. Who
+// loses one loses what it has learned; so the new one must be half as important
+// again, and the old one must not be at work on an anomaly.
+func (e *Engine) rankSeasons(l *Load) {
+	if e.cfg.Seasons <= 0 || e.seasons.Load() < int64(e.cfg.Seasons) {
+		return // who comes finds a place
+	}
+	var wishes []ladder.Wish
+	e.each(func(s *series) bool {
+		if has := s.det.base.season != nil; has || e.repeats(s) {
+			wishes = append(wishes, ladder.Wish{ID: uint64(s.meta.ID), Importance: importance(s.meta, s.looks, l), Has: has})
+		}
+		return true
+	})
+	if len(wishes) <= e.cfg.Seasons {
+		return
+	}
+	take, give := ladder.Keep(wishes, e.cfg.Seasons)
+	for _, id := range take {
+		e.with(telemetry.SeriesID(id), func(s *series) {
+			if !s.busy() {
+				e.release(&s.det.base)
+			}
+		})
+	}
+	for _, id := range give {
+		e.with(telemetry.SeriesID(id), e.grant)
 	}
 }
 

@@ -158,6 +158,7 @@ type SeriesInfo struct {
 	Low, High float64
 	Anomalous bool // an anomaly is open
 	Severity  float64
+	P         float64 // least p-value of the open anomalies, 1 without any
 	Tier      ladder.Tier
 	Less      string // why it is watched less than it could be, "" when it is not
 }
@@ -172,10 +173,10 @@ func (e *Engine) List(match func(*telemetry.Series) bool, limit int) []SeriesInf
 		}
 		e.settleNow(s)
 		b := s.det.band(s.det.t)
-		in := SeriesInfo{Series: s.meta, T: s.det.t, V: s.det.base.value(), Expected: b.Expected, Low: b.Low, High: b.High, Tier: s.tier(), Less: s.extra().less.text()}
+		in := SeriesInfo{Series: s.meta, T: s.det.t, V: s.det.base.value(), Expected: b.Expected, Low: b.Low, High: b.High, P: 1, Tier: s.tier(), Less: s.extra().less.text()}
 		for _, r := range s.reports() {
 			if r != nil && r.sent {
-				in.Anomalous, in.Severity = true, max(in.Severity, r.a.Severity)
+				in.Anomalous, in.Severity, in.P = true, max(in.Severity, r.a.Severity), min(in.P, r.a.P)
 			}
 		}
 		out = append(out, in)

@@ -98,9 +98,9 @@ func (c *counter) text() string {
 }
 
 func (c *counter) info() SeriesInfo {
-	in := SeriesInfo{Series: c.meta, T: c.t, V: c.last, Expected: c.mean, Low: c.low, High: c.high, Tier: ladder.Counter, Less: c.text()}
+	in := SeriesInfo{Series: c.meta, T: c.t, V: c.last, Expected: c.mean, Low: c.low, High: c.high, P: 1, Tier: ladder.Counter, Less: c.text()}
 	if c.silent != nil && c.silent.sent {
-		in.Anomalous, in.Severity = true, c.silent.a.Severity
+		in.Anomalous, in.Severity, in.P = true, c.silent.a.Severity, c.silent.a.P
 	}
 	return in
 }

@@ -2,6 +2,7 @@ package detect
 
 import (
 	"bytes"
+	"maps"
 	"math"
 	"math/rand/v2"
 	"strings"
@@ -305,5 +306,53 @@ func TestSeriesWithoutAPlaceAreCounted(t *testing.T) {
 	}
 	if n := w.e.Stats().Tiers.NotWatched; n != 0 {
 		t.Errorf("%d, though none has sent for hours", n)
+	}
+}
+
+// The trackers of a rhythm go to the important too, not to those that came
+// first, and nobody loses one among equals.
+func TestSeasonsGoToTheImportant(t *testing.T) {
+	w := newEstate(Config{Seasons: 5, Full: -1}, 20)
+	for _, m := range w.metas {
+		m.Signal, m.Instance = telemetry.SignalTraffic, telemetry.Entity{}
+	}
+	w.play(1700)
+	w.balance(Load{CPU: -1})
+	has := func() map[int]bool {
+		out := map[int]bool{}
+		for i, m := range w.metas {
+			w.e.with(m.ID, func(s *series) {
+				if s.det.base.season != nil {
+					out[i] = true
+				}
+			})
+		}
+		return out
+	}
+	first := has()
+	if len(first) != 5 || w.e.Stats().Seasons != 5 {
+		t.Fatalf("%d have one", len(first))
+	}
+	w.play(30)
+	w.balance(Load{CPU: -1})
+	if again := has(); !maps.Equal(first, again) {
+		t.Errorf("among equals places moved from %v to %v", first, again)
+	}
+	named := map[telemetry.SeriesID]bool{}
+	for i, m := range w.metas {
+		if !first[i] && len(named) < 3 {
+			named[m.ID] = true
+		}
+	}
+	w.play(30)
+	w.balance(Load{CPU: -1, Named: func(s *telemetry.Series) bool { return named[s.ID] }})
+	now, got := has(), 0
+	for i, m := range w.metas {
+		if now[i] && named[m.ID] {
+			got++
+		}
+	}
+	if got != 3 || len(now) != 5 || w.e.Stats().Seasons != 5 {
+		t.Errorf("%d of 3 named series got one, %d have one, %d are counted", got, len(now), w.e.Stats().Seasons)
 	}
 }

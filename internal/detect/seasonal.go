@@ -20,11 +20,16 @@ const (
 
 // grant gives a series a season when it has been seen for long enough.
 func (e *Engine) grant(s *series) {
-	b := &s.det.base
-	if e.cfg.Seasons <= 0 || b.season != nil || s.extra().less != nil || s.det.opt.up || float64(b.n)*float64(s.det.pace.every) < seasonAfter || b.square[0]+b.square[1] == 0 {
-		return
+	if e.cfg.Seasons > 0 && e.repeats(s) {
+		e.assign(&s.det.base, season.New(e.cfg.Calendar))
 	}
-	e.assign(b, season.New(e.cfg.Calendar))
+}
+
+// repeats says that a series has no season and may have one: it has been seen
+// for long enough and moves.
+func (e *Engine) repeats(s *series) bool {
+	b := &s.det.base
+	return b.season == nil && s.extra().less == nil && !s.det.opt.up && float64(b.n)*float64(s.det.pace.every) >= seasonAfter && b.square[0]+b.square[1] != 0
 }
 
 // assign gives a baseline a tracker if there is room.

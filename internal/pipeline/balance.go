@@ -4,8 +4,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/prometheus/common/model"
-
 	"github.com/norn-aiops/norn/internal/detect"
 	"github.com/norn-aiops/norn/internal/telemetry"
 )
@@ -53,15 +51,7 @@ func (p *Pipeline) rebalance(now int64) {
 	}
 	b.due = now
 	cpu := b.share(time.Now(), !p.cfg.DataClock && !p.quiet.Load())
-	set := p.wishes.now.Load()
-	named := map[string]bool{}
-	for _, c := range set.Custom() {
-		named[c.Name] = true
-	}
-	load := detect.Load{CPU: cpu, Notable: p.notable(now)}
-	if len(named) > 0 {
-		load.Named = func(s *telemetry.Series) bool { return named[s.Labels.Get(model.MetricNameLabel)] }
-	}
+	load := detect.Load{CPU: cpu, Notable: p.notable(now), Named: p.named()}
 	out := p.engine.Balance(now, load)
 	if out.Down > 0 || out.Up > 0 {
 		p.log.Info("series changed their tier", "down", out.Down, "up", out.Up, "short", out.Short)
@@ -75,6 +65,16 @@ func (p *Pipeline) rebalance(now int64) {
 		p.met.detectCPU.Set(cpu)
 	}
 	p.met.detectBytes.Set(float64(p.engine.StateBytes()))
+}
+
+// named says which series somebody named: as a custom metric, as the entity of a
+// declared objective, or in an objective's expressions. nil: nobody did.
+func (p *Pipeline) named() func(*telemetry.Series) bool {
+	metrics := map[string]bool{}
+	for _, c := range p.wishes.now.Load().Custom() {
+		metrics[c.Name] = true
+	}
+	return p.slos.named(metrics)
 }
 
 // notable gives the entities of open incidents, and those that were changed

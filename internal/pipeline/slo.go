@@ -12,6 +12,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
+	"github.com/prometheus/prometheus/model/labels"
 
 	"github.com/norn-aiops/norn/internal/ops"
 	"github.com/norn-aiops/norn/internal/slo"
@@ -54,7 +55,8 @@ type sloBook struct {
 // declaration is one declared objective, for each of its entities.
 type declaration struct {
 	slo.Config
-	place  int // in members, -1 for that of one entity
+	place  int                 // in members, -1 for that of one entity
+	reads  [][]*labels.Matcher // selectors of its expressions
 	of     map[telemetry.Entity]*slo.Objective
 	next   int64 // of expressions: first minute that was not evaluated
 	note   string
@@ -69,7 +71,7 @@ func (b *sloBook) init(cfg Config, reg prometheus.Registerer, log *slog.Logger) 
 	b.left = f.NewGaugeVec(prometheus.GaugeOpts{Name: "norn_slo_budget_left_ratio", Help: "Share of a declared objective's error budget that is left."}, []string{"slo", "entity"})
 	var selectors [][]string
 	for _, c := range cfg.SLOs {
-		d := &declaration{Config: c, place: -1, of: map[telemetry.Entity]*slo.Objective{}}
+		d := &declaration{Config: c, place: -1, of: map[telemetry.Entity]*slo.Objective{}, reads: namedBy(&c)}
 		if c.Match != "" {
 			d.place = len(selectors)
 			selectors = append(selectors, []string{c.Match})

@@ -97,9 +97,10 @@ func isCandidate(s *telemetry.Series) bool {
 
 // isColumn tells the series that are judged together with the others of their
 // entity: all of its own but those of single operations, edges and log
-// templates, of which there are many that are mostly 0.
+// templates, of which there are many that are mostly 0, and those that rules
+// take out.
 func isColumn(s *telemetry.Series) bool {
-	return s.Peer.IsZero() && s.Signal != telemetry.SignalUp && !strings.HasPrefix(s.Name, "norn_operation_") && s.Labels.Get("template") == ""
+	return s.Peer.IsZero() && s.Policy.Factor("joint") > 0 && s.Signal != telemetry.SignalUp && !strings.HasPrefix(s.Name, "norn_operation_") && s.Labels.Get("template") == ""
 }
 
 // jointRows gathers the values of each entity's columns, in a fixed order: the
@@ -119,6 +120,7 @@ func jointRows(infos []detect.SeriesInfo, now int64) []joint.Row {
 		r := joint.Row{Entity: e}
 		for _, in := range list {
 			r.Series, r.V, r.T = append(r.Series, in.Series), append(r.V, in.V), append(r.T, in.T)
+			r.Severity, r.P = append(r.Severity, in.Severity), append(r.P, in.P)
 		}
 		out = append(out, r)
 	}

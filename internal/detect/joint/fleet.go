@@ -62,6 +62,9 @@ type Row struct {
 	Series []*telemetry.Series
 	V      []float64
 	T      []int64 // Unix ms of the values
+	// Severity and P are those of the anomalies that are open of the series, 0
+	// and 1 where there is none. Nil says nothing of any.
+	Severity, P []float64
 }
 
 // FleetStats counts.
@@ -88,17 +91,19 @@ type Fleet struct {
 
 // member is one entity's model with the state of its alarm.
 type member struct {
-	model   *Model
-	columns []telemetry.SeriesID
-	names   map[telemetry.SeriesID]string
-	seen    map[telemetry.SeriesID]int64 // Unix ms of the last value
-	heard   map[telemetry.SeriesID]int64 // of those without a column
-	newest  int64                        // Unix ms of the newest value in a row
-	born    int64                        // Unix ms of the first row
-	strange int
-	calm    int
-	since   int64
-	active  *ops.Anomaly
+	model    *Model
+	columns  []telemetry.SeriesID
+	names    map[telemetry.SeriesID]string
+	seen     map[telemetry.SeriesID]int64 // Unix ms of the last value
+	heard    map[telemetry.SeriesID]int64 // of those without a column
+	spoke    map[uint64]int64             // Unix ms at which metrics last deviated by themselves
+	policies map[telemetry.SeriesID]*telemetry.Policy
+	newest   int64 // Unix ms of the newest value in a row
+	born     int64 // Unix ms of the first row
+	strange  int
+	calm     int
+	since    int64
+	active   *ops.Anomaly
 }
 
 // NewFleet makes an empty fleet.
@@ -138,7 +143,8 @@ func (f *Fleet) step(now int64, r *Row) *ops.Anomaly {
 	if !ok || !v.Ready || now-m.born < f.cfg.Learn {
 		return nil
 	}
-	return m.judge(&f.cfg, now, r.Entity, &v)
+	voice := m.hear(now, r)
+	return m.judge(&f.cfg, now, r.Entity, &v, &voice)
 }
 
 // lastSeen is the time (Unix ms) of the newest value, 0 without any.
@@ -193,6 +199,7 @@ func (m *member) align(cfg *FleetConfig, now int64, r *Row) {
 			changed = true
 		}
 		m.seen[s.ID] = now
+		m.obey(s)
 		if m.names[s.ID] == "" {
 			m.names[s.ID] = nameOf(s)
 		}
@@ -203,6 +210,7 @@ func (m *member) align(cfg *FleetConfig, now int64, r *Row) {
 		}
 		delete(m.seen, id)
 		delete(m.names, id)
+		delete(m.policies, id)
 		changed = true
 		return true
 	})
@@ -259,9 +267,22 @@ func (m *member) values(r *Row) []float64 {
 	return out
 }
 
-func (m *member) judge(cfg *FleetConfig, now int64, e telemetry.Entity, v *Verdict) *ops.Anomaly {
+// obey notes what operators' rules say of a metric.
+func (m *member) obey(s *telemetry.Series) {
 	switch {
-	case v.Score >= cfg.Score:
+	case s.Policy != nil && m.policies == nil:
+		m.policies = map[telemetry.SeriesID]*telemetry.Policy{s.ID: s.Policy}
+	case s.Policy != nil:
+		m.policies[s.ID] = s.Policy
+	default:
+		delete(m.policies, s.ID)
+	}
+}
+
+func (m *member) judge(cfg *FleetConfig, now int64, e telemetry.Entity, v *Verdict, w *voice) *ops.Anomaly {
+	factor, shift := m.wish(v.Blame)
+	switch {
+	case v.Score >= cfg.Score+shift && factor > 0:
 		if m.strange == 0 && m.active == nil {
 			m.since = now
 		}
@@ -269,8 +290,8 @@ func (m *member) judge(cfg *FleetConfig, now int64, e telemetry.Entity, v *Verdi
 		if m.strange < cfg.Rows {
 			return nil
 		}
-		return m.raise(now, e, v)
-	case v.Score >= cfg.Score/2:
+		return m.raise(now, e, v, w, factor)
+	case v.Score >= cfg.Score/2 && factor > 0:
 		m.strange = 0
 		return nil
 	}
@@ -286,18 +307,26 @@ func (m *member) judge(cfg *FleetConfig, now int64, e telemetry.Entity, v *Verdi
 }
 
 // raise begins an anomaly or goes on with the one that lasts.
-func (m *member) raise(now int64, e telemetry.Entity, v *Verdict) *ops.Anomaly {
+func (m *member) raise(now int64, e telemetry.Entity, v *Verdict, w *voice, factor float64) *ops.Anomaly {
+	severity, p, agrees := w.agreed(v.Score, v.P)
+	severity = min(1, factor*severity)
 	a := m.active
 	if a == nil {
+		if factor < 1 && severity < leastJoint {
+			return nil
+		}
 		a = &ops.Anomaly{ID: "joint-" + e.String() + "-" + strconv.FormatInt(m.since, 10), Series: "all metrics together", Entity: e, Signal: telemetry.SignalOther,
-			Kind: ops.AnomalyJoint, Direction: telemetry.UpBad, Onset: m.since, P: 1, Member: "joint", Source: "norn"}
+			Kind: ops.AnomalyJoint, Direction: telemetry.UpBad, Onset: m.since, P: 1, Member: memberName, Source: "norn"}
 		m.active = a
 	}
 	a.LastSeen = now
-	if v.Score >= a.Score {
-		a.Score, a.P, a.Observed = v.Score, v.P, v.Score
-		a.Severity = max(a.Severity, 1-math.Exp(-(v.Score-severeFrom)/5))
+	if v.Score >= a.Score || severity > a.Severity {
+		a.Score, a.P, a.Observed = max(a.Score, v.Score), min(a.P, p), max(a.Score, v.Score)
+		a.Severity = max(a.Severity, severity)
 		a.Text = m.blame(v.Blame)
+		if agrees {
+			a.Text += fmt.Sprintf("; %d of them deviate by themselves too", w.signs)
+		}
 	}
 	out := *a
 	return &out
@@ -400,6 +429,7 @@ type savedMember struct {
 	Names   map[telemetry.SeriesID]string
 	Seen    map[telemetry.SeriesID]int64
 	Model   []byte
+	Spoke   map[uint64]int64
 }
 
 // Snapshot writes all models.
@@ -413,7 +443,7 @@ func (f *Fleet) Snapshot(w io.Writer) error {
 		if err := m.model.Snapshot(&buf); err != nil {
 			return fmt.Errorf("snapshot the joint model of %s: %w", e, err)
 		}
-		out = append(out, savedMember{e, m.model.cfg.Neural != NeuralOff, m.born, m.columns, m.names, m.seen, buf.Bytes()})
+		out = append(out, savedMember{e, m.model.cfg.Neural != NeuralOff, m.born, m.columns, m.names, m.seen, buf.Bytes(), m.spoke})
 	}
 	if err := gob.NewEncoder(w).Encode(out); err != nil {
 		return fmt.Errorf("write the joint models: %w", err)
@@ -446,7 +476,7 @@ func (f *Fleet) Restore(r io.Reader) error {
 		if len(model.cols) != len(s.Columns) {
 			return fmt.Errorf("read the joint model of %s: %d columns for %d series: %w", s.Entity, len(model.cols), len(s.Columns), ErrSnapshot)
 		}
-		m := &member{model: model, born: s.Born, columns: s.Columns, names: s.Names, seen: s.Seen}
+		m := &member{model: model, born: s.Born, columns: s.Columns, names: s.Names, seen: s.Seen, spoke: s.Spoke}
 		if m.names == nil {
 			m.names = map[telemetry.SeriesID]string{}
 		}
