@@ -49,6 +49,7 @@ type side struct {
 	alarms     []*alarm
 	open       map[string]*alarm // by anomaly
 	muted      map[string]bool   // anomalies that a mute holds back
+	unheard    map[string]bool   // and that rules leave too little of
 	mutes      int
 	explained  int // by load
 	balanced   int64
@@ -80,7 +81,7 @@ func newSide(ctx context.Context, s Setup, o *Options) (*side, error) {
 	}
 	s.Detect.QuietBefore = o.From
 	x := &side{ctx: ctx, o: o, now: o.CPU, set: set, derive: normalize.NewDeriver(), engine: detect.New(s.Detect),
-		both: pipeline.NewTogether(), open: map[string]*alarm{}, muted: map[string]bool{}, named: map[string]bool{}}
+		both: pipeline.NewTogether(), open: map[string]*alarm{}, muted: map[string]bool{}, unheard: map[string]bool{}, named: map[string]bool{}}
 	for _, c := range set.Custom() {
 		x.named[c.Name] = true
 	}
@@ -198,6 +199,11 @@ func (s *side) take(a *ops.Anomaly, t int64) {
 	if t < s.o.From || t > s.o.To {
 		return
 	}
+	var meta *telemetry.Series
+	if a.SeriesID != 0 {
+		meta, _ = s.engine.Series(a.SeriesID)
+	}
+	heard := pipeline.Weigh(a, meta)
 	if x := s.open[a.ID]; x != nil {
 		x.Ended, x.Severity = a.Ended, max(x.Severity, a.Severity)
 		if a.Ended != 0 {
@@ -205,9 +211,15 @@ func (s *side) take(a *ops.Anomaly, t int64) {
 		}
 		return
 	}
-	var meta *telemetry.Series
-	if a.SeriesID != 0 {
-		meta, _ = s.engine.Series(a.SeriesID)
+	switch {
+	case !heard:
+		s.unheard[a.ID] = true
+		return
+	case s.unheard[a.ID]:
+		delete(s.unheard, a.ID)
+		if a.Ended != 0 {
+			return
+		}
 	}
 	if _, is := s.set.Muted(a, meta, t); is || s.muted[a.ID] && a.Ended != 0 {
 		if !s.muted[a.ID] {

@@ -82,6 +82,52 @@ func TestMetricsAreJudgedTogether(t *testing.T) {
 	}
 }
 
+// Rules reach the joint judgement on their whole way: weights of metrics and of
+// the member, least deviation, direction, range and sensitivity.
+func TestRulesReachTheJointJudgement(t *testing.T) {
+	all := func(f func(*rules.Rule)) *Report {
+		r := rules.Rule{Name: "r", Match: `{__name__=~"sensor_.*"}`}
+		f(&r)
+		out, err := Run(t.Context(), machine, options(rules.Config{Rules: []rules.Rule{r}}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return out
+	}
+	worst := func(r *Report) (before, after float64) {
+		for _, p := range joined(r) {
+			if p.Before != nil {
+				before = max(before, p.Before.Severity)
+			}
+			if p.After != nil {
+				after = max(after, p.After.Severity)
+			}
+		}
+		return before, after
+	}
+	zero, half, huge, low, high := 0., .5, 1e9, -1e9, 1e9
+	for name, c := range map[string]struct {
+		rule  func(*rules.Rule)
+		holds func(before, after float64) bool
+	}{
+		"member_weights joint 0":   {func(r *rules.Rule) { r.Members = map[string]float64{"joint": 0} }, func(_, a float64) bool { return a == 0 }},
+		"member_weights joint 0.5": {func(r *rules.Rule) { r.Members = map[string]float64{"joint": .5} }, func(b, a float64) bool { return math.Abs(a-b/2) < .05 }},
+		"weight 0.5":               {func(r *rules.Rule) { r.Weight = &half }, func(b, a float64) bool { return a > 0 && a < .6*b }},
+		"min_deviation":            {func(r *rules.Rule) { r.MinDeviation.Absolute = &huge }, func(_, a float64) bool { return a == 0 }},
+		"wide range":               {func(r *rules.Rule) { r.Range.Min, r.Range.Max = &low, &high }, func(b, a float64) bool { return math.Abs(a-b) < 1e-3 }},
+		"range":                    {func(r *rules.Rule) { r.Range.Max = &zero }, func(_, a float64) bool { return a == 0 }},
+		"sensitivity high":         {func(r *rules.Rule) { r.Sensitivity = "high" }, func(b, a float64) bool { return a >= b }},
+	} {
+		r := all(c.rule)
+		if b, a := worst(r); b == 0 || !c.holds(b, a) {
+			t.Errorf("%s: severity %g before and %g after", name, b, a)
+		}
+		if name == "member_weights joint 0" && (r.Proposed.Jointly != 0 || r.Proposed.Series != 6) {
+			t.Errorf("taken out of the joint judgement: %+v", r.Proposed)
+		}
+	}
+}
+
 // busy is two days of a service whose processor follows its requests; in one
 // half hour twice and a half as many come.
 func busy(yield func([]store.Committed, error) bool) {

@@ -47,7 +47,7 @@ func (p *Pipeline) mute(as []ops.Anomaly, now int64) []ops.Anomaly {
 		if a.SeriesID != 0 {
 			series, _ = p.engine.Series(a.SeriesID)
 		}
-		wanted := weigh(&a, series)
+		wanted := Weigh(&a, series)
 		if wanted && !p.held(set, &a, series, now) {
 			kept = append(kept, a)
 		}
@@ -87,10 +87,10 @@ func (p *Pipeline) held(set *rules.Set, a *ops.Anomaly, series *telemetry.Series
 // least is the severity below which nothing is raised.
 const least = .15
 
-// weigh applies a series' policy to the word of a member that stands beside
+// Weigh applies a series' policy to the word of a member that stands beside
 // the engine, which has weighed its own, and tells whether it is to be heard.
 // An end always is.
-func weigh(a *ops.Anomaly, series *telemetry.Series) bool {
+func Weigh(a *ops.Anomaly, series *telemetry.Series) bool {
 	if series == nil || series.Policy == nil || !beside(a.Member) {
 		return true
 	}

@@ -209,3 +209,24 @@ func TestASnapshotGoesOnWhereItWas(t *testing.T) {
 		}
 	}
 }
+
+// Sensitivity reaches what is dear for its load.
+func TestSensitivityReachesWhatIsDear(t *testing.T) {
+	first := func(word int8) (after float64) {
+		w := newWorld()
+		w.cpu.Policy = &telemetry.Policy{Weight: 1, Low: math.Inf(-1), High: math.Inf(1), Sensitivity: word}
+		w.run(2880, 1, 1)
+		began := w.t
+		w.run(40, 1.9, 1)
+		if len(w.raised) == 0 {
+			return math.Inf(1)
+		}
+		return float64(w.raised[0].LastSeen - began)
+	}
+	high := first(1)
+	normal := first(0)
+	low := first(-1)
+	if !(high <= normal && normal <= low) || math.IsInf(normal, 1) {
+		t.Errorf("told after %g, %g, %g ms at high, normal and low", high, normal, low)
+	}
+}

@@ -68,9 +68,10 @@ func (t *target) judge(cfg *Config, now int64, candidates []Reading) *ops.Anomal
 	if sign < 0 {
 		z, ratio = -z, 1/ratio
 	}
-	if z < cfg.Z || ratio < cfg.Ratio || math.Abs(t.y-g.mean) < g.dev {
+	limit := t.limit(cfg)
+	if z < limit || ratio < cfg.Ratio || math.Abs(t.y-g.mean) < g.dev {
 		t.dear = 0
-		if z < cfg.Z/2 || ratio < 1+(cfg.Ratio-1)/2 {
+		if z < limit/2 || ratio < 1+(cfg.Ratio-1)/2 {
 			return t.end()
 		}
 		return nil
@@ -83,6 +84,18 @@ func (t *target) judge(cfg *Config, now int64, candidates []Reading) *ops.Anomal
 		return nil
 	}
 	return t.raise(now, z, &g)
+}
+
+// sensitive is by how much the limit changes for a twentieth, or twenty times,
+// of the false alarms, where half the deviations count (see raise).
+const sensitive = .3
+
+// limit is the z from which the target is dear, by the operators' sensitivity.
+func (t *target) limit(cfg *Config) float64 {
+	if p := t.Meta.Policy; p != nil {
+		return cfg.Z * (1 - sensitive*float64(p.Sensitivity))
+	}
+	return cfg.Z
 }
 
 func (t *target) raise(now int64, z float64, g *guess) *ops.Anomaly {
