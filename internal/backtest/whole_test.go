@@ -116,7 +116,7 @@ func TestRulesReachTheJointJudgement(t *testing.T) {
 		"min_deviation":            {func(r *rules.Rule) { r.MinDeviation.Absolute = &huge }, func(_, a float64) bool { return a == 0 }},
 		"wide range":               {func(r *rules.Rule) { r.Range.Min, r.Range.Max = &low, &high }, func(b, a float64) bool { return math.Abs(a-b) < 1e-3 }},
 		"range":                    {func(r *rules.Rule) { r.Range.Max = &zero }, func(_, a float64) bool { return a == 0 }},
-		"sensitivity high":         {func(r *rules.Rule) { r.Sensitivity = "high" }, func(b, a float64) bool { return a >= b }},
+		"sensitivity high":         {func(r *rules.Rule) { r.Sensitivity = "high" }, func(b, a float64) bool { return a > b-1e-3 }},
 	} {
 		r := all(c.rule)
 		if b, a := worst(r); b == 0 || !c.holds(b, a) {
