@@ -29,9 +29,12 @@ func (c *Correlator) Apply(now int64, id string, j ops.Judgement) []ops.Incident
 	if !c.visible(g, j) {
 		return nil
 	}
-	if since, ok := c.later(g, j); ok {
+	if since, ok := c.later(g, j); ok { // the incident keeps the cause that it has
 		c.takeLater(g, since)
-		j = ops.Judgement{Verdict: ops.VerdictNoIncident} // the incident keeps the cause that it has
+		if !c.update(now, g, ops.Judgement{Verdict: ops.VerdictNoIncident}) {
+			return nil
+		}
+		return []ops.Incident{copyOf(g.in)}
 	}
 	roots := rootsOf(j)
 	if g.in == nil {

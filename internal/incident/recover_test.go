@@ -185,4 +185,12 @@ func TestASecondRootThatBeganLaterGetsItsOwnIncidentThoughTheFirstLasts(t *testi
 	if len(ins) != 1 || ins[0].ID != own.id || ins[0].State != ops.StateOpen {
 		t.Errorf("the later fault must open its own: %+v", ins)
 	}
+	for _, in := range c.Apply(at+60_000, id, two(second, verdict(.5, "frontend", "orders", "db"))) {
+		if in.MergedInto != "" || in.ID == id && in.Title != "db: slow" {
+			t.Errorf("judged again, the first incident must neither take the second in nor its cause: %s merged into %q", in.Title, in.MergedInto)
+		}
+	}
+	if c.groups[own.id] == nil {
+		t.Error("the second incident is gone")
+	}
 }
