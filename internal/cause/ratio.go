@@ -125,6 +125,9 @@ func (m *model) requestSeries() map[int]*Series {
 	return out
 }
 
-// ofOperation tells series of one operation from those of the whole entity:
-// they would be counted twice.
-func ofOperation(s *telemetry.Series) bool { return strings.HasPrefix(s.Name, "norn_operation_") }
+// ofOperation tells series of one operation from those of the whole entity,
+// and the call ratio, which the model works out itself: they would be counted
+// twice.
+func ofOperation(s *telemetry.Series) bool {
+	return strings.HasPrefix(s.Name, "norn_operation_") || s.Name == "norn_edge_call_ratio"
+}

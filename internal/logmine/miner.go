@@ -40,12 +40,14 @@ type Config struct {
 	MaxAliases   int           // merged ids that are remembered, all services together (65,536)
 
 	RatedTemplates int           // templates with a rate series, a service (200)
+	ParamSeries    int           // numbers in lines with a series, a service (20)
 	RatedMin       int           // lines before a template gets one (3)
 	ZeroFor        time.Duration // how long a silent series still gives zeros (10 min)
 
 	LearnFor           time.Duration // log time in which everything is new (10 min)
 	LearnLines         int           // or this many lines, when they took at least a minute (500)
 	AnomaliesPerMinute int           // new-template anomalies a service, by log time (3)
+	RareAfter          time.Duration // a seldom message of failure that was silent for so long is news again (24 h)
 	AnomalyQuiet       time.Duration // silence after which one ends (5 min)
 	IdleFor            time.Duration // a service without lines for so long is forgotten (48 h)
 }
@@ -68,11 +70,13 @@ func (c Config) withDefaults() Config {
 	ints(&c.MaxAliases, 65_536)
 	ints(&c.RatedTemplates, 200)
 	ints(&c.RatedMin, 3)
+	ints(&c.ParamSeries, 20)
 	ints(&c.LearnLines, 500)
 	ints(&c.AnomaliesPerMinute, 3)
 	spans(&c.Window, 10*time.Second)
 	spans(&c.ZeroFor, 10*time.Minute)
 	spans(&c.LearnFor, 10*time.Minute)
+	spans(&c.RareAfter, 24*time.Hour)
 	spans(&c.AnomalyQuiet, 5*time.Minute)
 	spans(&c.IdleFor, 48*time.Hour)
 	return c
@@ -104,7 +108,8 @@ func New(cfg Config) *Miner {
 // the entity is beyond [Config.MaxServices]), and an anomaly when the record is
 // the first of a template that deserves one: its severity is warn or worse or
 // it holds a word of failure, the service is past its learning time, and the
-// service's budget for the minute is not spent. A record of history teaches its
+// service's budget for the minute is not spent. The same holds for the record of a
+// template that came seldom and not for [Config.RareAfter]. A record of history teaches its
 // template and counts in no rate and for no anomaly. For records of known
 // templates Add allocates nothing. Safe for concurrent use.
 func (m *Miner) Add(rec *telemetry.LogRecord) (uint64, *ops.Anomaly) {
@@ -132,6 +137,7 @@ func (s *service) record(rec *telemetry.LogRecord, t int64) (uint64, *ops.Anomal
 		s.firstNs = min(s.firstNs, t)
 	}
 	tpl, created := s.add(rec.Body)
+	before := tpl.last
 	if tpl.first == 0 || t < tpl.first {
 		tpl.first = t
 	}
@@ -143,10 +149,16 @@ func (s *service) record(rec *telemetry.LogRecord, t int64) (uint64, *ops.Anomal
 		return tpl.id, nil
 	}
 	s.rates.count(rec.Severity)
-	if !created {
-		return tpl.id, nil
+	if rec.Severity >= telemetry.SeverityWarn && rec.Severity >= s.shares.level && s.shares.active == nil {
+		s.shares.line, s.shares.level = tpl.line, rec.Severity
 	}
-	return tpl.id, s.consider(tpl, rec, t)
+	switch {
+	case created:
+		return tpl.id, s.consider(tpl, rec, t, 0)
+	case tpl.count <= rareLines && t-before >= int64(s.cfg.RareAfter):
+		return tpl.id, s.consider(tpl, rec, t, before)
+	}
+	return tpl.id, nil
 }
 
 // service returns the miner of an entity, making it if there is room.

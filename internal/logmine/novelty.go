@@ -53,9 +53,12 @@ func (s *service) learned(t int64) bool {
 	return age >= s.cfg.LearnFor || (s.lines > uint64(s.cfg.LearnLines) && age >= time.Minute)
 }
 
+// rareLines is how many lines a message may have given and still be rare.
+const rareLines = 30
+
 // consider makes the anomaly of a template that rec is the first line of, or
-// nil when the gates say no.
-func (s *service) consider(t *template, rec *telemetry.LogRecord, now int64) *ops.Anomaly {
+// the first since before (Unix ns; 0 for none), or nil when the gates say no.
+func (s *service) consider(t *template, rec *telemetry.LogRecord, now, before int64) *ops.Anomaly {
 	if !s.learned(now) || len(s.novelty.active) >= maxActive {
 		return nil
 	}
@@ -89,10 +92,51 @@ func (s *service) consider(t *template, rec *telemetry.LogRecord, now int64) *op
 		Severity: weight, P: p, Score: -math.Log10(p), Member: "new_template",
 		Observed: 1, Text: t.line, Source: "norn",
 		Severe: rec.Severity.String(),
+		Usual:  s.usual(t), Query: fmt.Sprintf(`template:="%d"`, t.id),
 	}
-	n.active = append(n.active, &newMessage{t: t, a: a, counted: 1})
+	if before != 0 {
+		a.ID += fmt.Sprintf("-%d", ms)
+		a.Kind, a.Member, a.Text = ops.AnomalyRare, "rare_template", clone(rec.Body)
+		a.Severity *= .8
+		a.P = float64(t.count) / float64(s.lines+1)
+		a.Score = -math.Log10(a.P)
+		a.Usual = fmt.Sprintf("%d lines since %s, the last one %s ago; %s", t.count-1, day(t.first), roughly(now-before), a.Usual)
+	}
+	n.active = append(n.active, &newMessage{t: t, a: a, counted: t.count})
 	return &a
 }
+
+// usual says what the service says otherwise.
+func (s *service) usual(but *template) string {
+	var top *template
+	for _, t := range s.templates {
+		if t != nil && t.into == nil && t != but && (top == nil || t.count > top.count) {
+			top = t
+		}
+	}
+	if top == nil {
+		return ""
+	}
+	text := top.text()
+	if r := []rune(text); len(r) > 120 {
+		text = string(r[:119]) + "…"
+	}
+	return fmt.Sprintf("%d other messages in %d lines since %s; the most frequent, %.0f %%: %s",
+		s.live-1, s.lines, day(s.firstNs), 100*float64(top.count)/float64(max(s.lines, 1)), text)
+}
+
+func day(ns int64) string { return time.Unix(0, ns).UTC().Format("2006-01-02") }
+
+// roughly writes a duration (ns) in the largest unit that fits.
+func roughly(ns int64) string {
+	if d := time.Duration(ns); d >= 48*time.Hour {
+		return fmt.Sprintf("%.0f days", d.Hours()/24)
+	}
+	return fmt.Sprintf("%.0f hours", time.Duration(ns).Hours())
+}
+
+// clone copies at most as much of a line as a template's example has.
+func clone(line string) string { return strings.Clone(cut(line)) }
 
 // gravity maps the severity of a record to that of an anomaly; 0 below warn.
 func gravity(s telemetry.Severity) float64 {
@@ -110,7 +154,8 @@ func gravity(s telemetry.Severity) float64 {
 // resendEvery bounds how often an anomaly that grows is sent again, in Unix ms.
 const resendEvery = 60_000
 
-// Tick returns the new-template anomalies that changed since they were last
+// Tick returns the anomalies of severity that began, grew or ended, and the
+// new-template and rare-template anomalies that changed since they were last
 // returned: more lines came (at most once a minute), or none for
 // [Config.AnomalyQuiet] and they ended, or their template was merged into a
 // known one. now is Unix ms of the clock that Flush uses. Safe for concurrent
@@ -120,6 +165,9 @@ func (m *Miner) Tick(now int64) []ops.Anomaly {
 	for _, s := range m.all() {
 		s.mu.Lock()
 		out = s.tick(out, now)
+		if a := s.shift(); a != nil {
+			out = append(out, *a)
+		}
 		s.mu.Unlock()
 	}
 	return out

@@ -35,8 +35,8 @@ func TemplateLabels(entity telemetry.Entity, template uint64) labels.Labels {
 	)
 }
 
-// RateSample is one value of a rate series: lines a second over the window
-// that ends at T.
+// RateSample is one value of a series: lines a second, or the mean of a number
+// that lines carry, over the window that ends at T.
 type RateSample struct {
 	Labels labels.Labels
 	T      int64 // Unix milliseconds
@@ -75,7 +75,8 @@ func (r *rates) drop(t *template) {
 // Flush ends the windows that are complete at now (Unix ms) and returns their
 // rates: one value a series, for each severity an entity logged and for its
 // most frequent templates ([Config.RatedTemplates], each seen
-// [Config.RatedMin] times). A series that falls silent gives zeros for
+// [Config.RatedMin] times), and the means of the numbers that their lines carry
+// ([Config.ParamSeries]; none for a window without such lines). A rate series that falls silent gives zeros for
 // [Config.ZeroFor] and then ends. Lines count in the window in which they
 // arrive; the window in which a service is first heard of, or heard of again
 // after a restart, is cut short and gives none. Flush returns nil when no window is complete; when several are, they
@@ -138,6 +139,7 @@ func (s *service) flush(out []RateSample, end int64, seconds float64) []RateSamp
 	}
 	zeroFor := s.cfg.ZeroFor.Milliseconds()
 	r := &s.rates
+	s.shares.note(end, &r.window)
 	for k := range ranges {
 		if r.window[k] > 0 {
 			if r.active[k] == 0 {
@@ -151,6 +153,7 @@ func (s *service) flush(out []RateSample, end int64, seconds float64) []RateSamp
 		r.window[k] = 0
 	}
 	s.choose(end)
+	s.chooseParams()
 	for _, t := range s.templates {
 		if t == nil || t.into != nil {
 			continue
@@ -158,6 +161,7 @@ func (s *service) flush(out []RateSample, end int64, seconds float64) []RateSamp
 		if t.rated {
 			out = append(out, RateSample{t.labels, end, float64(t.window) / seconds})
 		}
+		out = t.flushParams(out, end)
 		t.window = 0
 		if t.count >= uint64(s.cfg.RatedMin) { // what came once or twice has no history
 			s.note(t)

@@ -35,6 +35,7 @@ type service struct {
 	lastNs   int64
 	rates    rates
 	novelty  novelty
+	shares   shares
 	merges   uint64
 	retired  uint64
 	onMerged func(old, survivor uint64)
@@ -85,6 +86,9 @@ func (s *service) hit(t *template) {
 		if before && t.stats != nil {
 			s.account(3 * len(t.stats))
 		}
+	}
+	if len(t.params) > 0 && t.measured < paramLines {
+		t.measure(&s.scan)
 	}
 }
 
@@ -174,7 +178,7 @@ func (s *service) absorb(t, survivor *template) {
 	survivor.active = max(survivor.active, t.active)
 	t.into = survivor
 	s.account(-t.bytes() - 3*len(t.stats))
-	t.line, t.words, t.places, t.stats, t.versions = "", nil, nil, nil, nil
+	t.line, t.words, t.places, t.stats, t.versions, t.params = "", nil, nil, nil, nil, nil
 	s.merged = append(s.merged, t)
 	s.live--
 	s.merges++

@@ -30,6 +30,8 @@ type savedService struct {
 	Last      int64
 	Raised    uint64
 	Active    [ranges]int64
+	Shares    []shareCount // by minute
+	SharePeak float64
 	Templates []savedTemplate // oldest first within a bucket
 }
 
@@ -77,6 +79,7 @@ func (s *service) save() savedService {
 	out := savedService{
 		Entity: s.entity, Lines: s.lines, First: s.firstNs, Last: s.lastNs,
 		Raised: s.novelty.raised, Active: s.rates.active,
+		Shares: slices.Clone(s.shares.slots), SharePeak: s.shares.peak,
 	}
 	for _, bucket := range s.buckets {
 		for _, t := range bucket {
@@ -149,6 +152,7 @@ func (s *service) load(saved *savedService) {
 	s.lines, s.firstNs, s.lastNs = saved.Lines, saved.First, saved.Last
 	s.novelty.raised = saved.Raised
 	s.rates.active = saved.Active
+	s.shares.slots, s.shares.peak = saved.Shares[:min(len(saved.Shares), shareSlots+1)], saved.SharePeak
 	for k := range ranges {
 		if s.rates.active[k] > 0 {
 			s.rates.labels[k] = Labels(s.entity, telemetry.Severity(max(0, 4*k-3)))

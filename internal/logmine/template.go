@@ -49,6 +49,10 @@ type template struct {
 	last     int64
 	severity telemetry.Severity // highest
 
+	params   []param // numbers that vary and measure something
+	paramsAt uint64  // tracked lines from which they are looked for again
+	measured int     // lines of this window whose numbers were read
+
 	window uint64 // lines since the last flush
 	active int64  // Unix ms of the last flush that saw a line
 	rated  bool   // has a rate series

@@ -56,11 +56,13 @@ func ownSignal(name string) (telemetry.Signal, telemetry.Direction, bool) {
 		return telemetry.SignalTraffic, telemetry.BothBad, true
 	case "norn_error_ratio", "norn_edge_error_ratio", "norn_operation_error_ratio":
 		return telemetry.SignalErrors, telemetry.UpBad, true
-	case "norn_latency_seconds", "norn_self_time_seconds", "norn_edge_latency_seconds", "norn_operation_latency_seconds":
+	case "norn_latency_seconds", "norn_self_time_seconds", "norn_edge_latency_seconds", "norn_operation_latency_seconds", "norn_operation_self_time_seconds":
 		return telemetry.SignalLatency, telemetry.UpBad, true
 	case "norn_edge_gap_seconds":
 		return telemetry.SignalNetwork, telemetry.UpBad, true
-	case "norn_log_rate", "norn_log_template_rate":
+	case "norn_edge_call_ratio":
+		return telemetry.SignalTraffic, telemetry.BothBad, true
+	case "norn_log_rate", "norn_log_template_rate", "norn_log_param", "norn_log_param_seconds", "norn_log_param_bytes":
 		return telemetry.SignalLogs, telemetry.BothBad, true
 	}
 	return "", 0, false
@@ -71,7 +73,7 @@ func ownUnit(name string) string {
 	switch name {
 	case "norn_request_rate", "norn_edge_request_rate", "norn_operation_request_rate":
 		return "{request}/s"
-	case "norn_error_ratio", "norn_edge_error_ratio", "norn_operation_error_ratio":
+	case "norn_error_ratio", "norn_edge_error_ratio", "norn_operation_error_ratio", "norn_edge_call_ratio":
 		return "1"
 	case "norn_log_rate", "norn_log_template_rate":
 		return "{line}/s"

@@ -457,5 +457,6 @@ func (b *Builder) operation(n *node, name string) {
 		t = &tally{}
 		w.ops[k] = t
 	}
+	n.op = t
 	t.add(n.seconds(), n.failed, b.priority(n))
 }

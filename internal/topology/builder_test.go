@@ -185,6 +185,9 @@ func (s *shop) expected() map[string]float64 {
 			put(EdgeErrorRatioLabels(k[0], k[1]), float64(t.edgeErr[k])/float64(len(lat)))
 			put(EdgeLatencyLabels(k[0], k[1]), q(lat, 0.95))
 			put(EdgeMeanLatencyLabels(k[0], k[1]), mean(lat))
+			if served := len(t.latency[k[0]]); served > 0 {
+				put(EdgeCallRatioLabels(k[0], k[1]), float64(len(lat))/float64(served))
+			}
 		}
 		for k, gap := range t.gap {
 			put(EdgeGapLabels(k[0], k[1]), q(gap, 0.5))

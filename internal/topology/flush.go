@@ -132,6 +132,9 @@ func (b *Builder) flushEdges(out []Sample, edges []graph.Edge, w *window, end in
 		if gap := t.gap.sorted(); len(gap) > 0 {
 			out = append(out, Sample{EdgeGapLabels(k.from, k.to), end, quantile(gap, 0.5)})
 		}
+		if served := w.entities[k.from]; served != nil && served.count > 0 {
+			out = append(out, Sample{EdgeCallRatioLabels(k.from, k.to), end, float64(t.count) / float64(served.count)})
+		}
 		edges = append(edges, graph.Edge{From: k.from, To: k.to, Kind: graph.Calls, FirstSeen: end, LastSeen: end, Weight: rate})
 	}
 	return out, edges
@@ -166,6 +169,9 @@ func (b *Builder) flushOperations(out []Sample, w *window, end int64) []Sample {
 			Sample{OperationRequestRateLabels(k.entity, k.name), end, float64(t.count) / b.seconds()},
 			Sample{OperationErrorRatioLabels(k.entity, k.name), end, t.errorRatio()},
 			Sample{OperationLatencyLabels(k.entity, k.name), end, quantile(t.latency.sorted(), 0.95)})
+		if self := t.self.sorted(); len(self) > 0 {
+			out = append(out, Sample{OperationSelfTimeLabels(k.entity, k.name), end, average(self)})
+		}
 	}
 	return out
 }
@@ -204,6 +210,9 @@ func (b *Builder) selfTime(n *node) {
 		}
 	}
 	w.entities[n.entity].self.add(float64(busy)/1e9, b.priority(n))
+	if n.op != nil {
+		n.op.self.add(float64(busy)/1e9, b.priority(n))
+	}
 }
 
 // maxWalk bounds how many spans below a request are looked at.

@@ -9,20 +9,22 @@ import (
 // Names of the series that a [Builder] makes. Each has one sample per window,
 // at the window's end.
 const (
-	RequestRate          = "norn_request_rate"              // {request}/s
-	ErrorRatio           = "norn_error_ratio"               // 1
-	Latency              = "norn_latency_seconds"           // s, quantile 0.5 and 0.95
-	SelfTime             = "norn_self_time_seconds"         // s, quantile 0.5
-	EdgeRequestRate      = "norn_edge_request_rate"         // {request}/s
-	EdgeErrorRatio       = "norn_edge_error_ratio"          // 1
-	EdgeLatency          = "norn_edge_latency_seconds"      // s, quantile 0.95
-	EdgeGap              = "norn_edge_gap_seconds"          // s, median of client minus server
-	MeanLatency          = "norn_latency_mean_seconds"      // s
-	MeanSelfTime         = "norn_self_time_mean_seconds"    // s
-	EdgeMeanLatency      = "norn_edge_latency_mean_seconds" // s
-	OperationRequestRate = "norn_operation_request_rate"    // {request}/s
-	OperationErrorRatio  = "norn_operation_error_ratio"     // 1
-	OperationLatency     = "norn_operation_latency_seconds" // s, quantile 0.95
+	RequestRate          = "norn_request_rate"                // {request}/s
+	ErrorRatio           = "norn_error_ratio"                 // 1
+	Latency              = "norn_latency_seconds"             // s, quantile 0.5 and 0.95
+	SelfTime             = "norn_self_time_seconds"           // s, quantile 0.5
+	EdgeRequestRate      = "norn_edge_request_rate"           // {request}/s
+	EdgeErrorRatio       = "norn_edge_error_ratio"            // 1
+	EdgeLatency          = "norn_edge_latency_seconds"        // s, quantile 0.95
+	EdgeGap              = "norn_edge_gap_seconds"            // s, median of client minus server
+	MeanLatency          = "norn_latency_mean_seconds"        // s
+	MeanSelfTime         = "norn_self_time_mean_seconds"      // s
+	EdgeMeanLatency      = "norn_edge_latency_mean_seconds"   // s
+	OperationRequestRate = "norn_operation_request_rate"      // {request}/s
+	OperationErrorRatio  = "norn_operation_error_ratio"       // 1
+	EdgeCallRatio        = "norn_edge_call_ratio"             // 1, calls for each request that the caller serves
+	OperationSelfTime    = "norn_operation_self_time_seconds" // s, mean
+	OperationLatency     = "norn_operation_latency_seconds"   // s, quantile 0.95
 )
 
 // RequestRateLabels names the requests a second that e serves.
@@ -99,4 +101,16 @@ func OperationErrorRatioLabels(e telemetry.Entity, operation string) labels.Labe
 // OperationLatencyLabels names the 95th percentile of one operation's time.
 func OperationLatencyLabels(e telemetry.Entity, operation string) labels.Labels {
 	return labels.FromStrings(labels.MetricName, OperationLatency, "entity", e.String(), "operation", operation, "quantile", "0.95")
+}
+
+// OperationSelfTimeLabels names the mean time that e spends itself on one
+// operation, its remote calls taken off.
+func OperationSelfTimeLabels(e telemetry.Entity, operation string) labels.Labels {
+	return labels.FromStrings(labels.MetricName, OperationSelfTime, "entity", e.String(), "operation", operation)
+}
+
+// EdgeCallRatioLabels names how many calls caller makes to callee for each
+// request that it serves: retries and lost caches show in it whatever the load.
+func EdgeCallRatioLabels(caller, callee telemetry.Entity) labels.Labels {
+	return labels.FromStrings(labels.MetricName, EdgeCallRatio, "entity", caller.String(), "peer", callee.String())
 }

@@ -25,9 +25,10 @@ type node struct {
 	deadline int64 // ns; when it stops waiting
 	failed   bool
 	receive  bool
-	settled  bool // its edge is counted
-	presumed bool // ... on the word of its address alone
-	selfDone bool // its self time is counted
+	settled  bool   // its edge is counted
+	presumed bool   // ... on the word of its address alone
+	selfDone bool   // its self time is counted
+	op       *tally // of its operation; nil when it is counted for none
 	ghost    bool
 
 	up         *node

@@ -34,7 +34,7 @@ func newWindow() *window {
 type tally struct {
 	count, errors int
 	latency       sample // seconds
-	self          sample // seconds, entities only
+	self          sample // seconds, entities and operations
 	gap           sample // seconds, edges only
 }
 
