@@ -6,6 +6,7 @@ import (
 	"math"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/norn-aiops/norn/internal/ops"
 	"github.com/norn-aiops/norn/internal/telemetry"
@@ -353,6 +354,7 @@ func (f *flow) raise(cfg *Config, g finding, now int64) *ops.Anomaly {
 			a.Direction = telemetry.DownBad
 		}
 		a.Series, a.Text = "log sequence", f.words(cfg, g)
+		a.Usual, a.Query = f.usual(cfg, g), f.query(g)
 	}
 	out := *a
 	return &out
@@ -414,4 +416,41 @@ func (f *flow) name(cfg *Config, step int32) string {
 		text = string(r[:longest-1]) + "…"
 	}
 	return "“" + text + "”"
+}
+
+// usual says what follows the step otherwise.
+func (f *flow) usual(cfg *Config, g finding) string {
+	r := f.past[g.from]
+	if r == nil || r.n == 0 {
+		return ""
+	}
+	best := int32(-1)
+	for _, to := range sortedKeys(r.to) {
+		if best < 0 || r.to[to] > r.to[best] {
+			best = to
+		}
+	}
+	if best < 0 {
+		return ""
+	}
+	what := "the end of the request"
+	if best != stepEnd {
+		what = f.name(cfg, best)
+	}
+	before := "a request begins with "
+	if g.from != stepStart {
+		before = f.name(cfg, g.from) + " is followed by "
+	}
+	return fmt.Sprintf("%s%s %.0f %% of the time", before, what, 100*r.to[best]/r.n)
+}
+
+// query finds the lines of both steps.
+func (f *flow) query(g finding) string {
+	var ids []string
+	for _, s := range []int32{g.from, g.to} {
+		if s >= firstStep {
+			ids = append(ids, strconv.FormatUint(f.steps[s].Template, 10))
+		}
+	}
+	return fmt.Sprintf("service:=%q template:in(%s)", f.entity.Name, strings.Join(ids, ", "))
 }

@@ -12,9 +12,12 @@
 // event patterns (Yu et al., FSE 2023); both learn more than one step, which
 // needs more lines than a minute of a small service has.
 //
-// Lines without a trace are left out: nothing says which belong together. The
-// package mines no templates (it is given their ids), reads no clock and does
-// no I/O. [Model] is safe for concurrent use.
+// Whole sequences are judged too, by an n-gram model that looks further back: of
+// a trace or a session in one service, and of processes whose lines name
+// neither. See unit.go; what it learned is learned anew after a restart.
+//
+// The package mines no templates (it is given their ids), reads no clock and
+// does no I/O. [Model] is safe for concurrent use.
 package sequence
 
 import (
@@ -93,6 +96,9 @@ type Model struct {
 	open     map[spanKey]*span
 	entities map[telemetry.Entity]*flow
 	overflow int
+
+	units     map[telemetry.Entity]*unitFlow
+	openUnits map[unitKey]*unit
 }
 
 type spanKey struct {
@@ -128,19 +134,27 @@ const forgetAfter = 7 * 24 * 3600_000
 
 // New makes an empty model.
 func New(cfg Config) *Model {
-	return &Model{cfg: cfg.withDefaults(), open: map[spanKey]*span{}, entities: map[telemetry.Entity]*flow{}}
+	return &Model{cfg: cfg.withDefaults(), open: map[spanKey]*span{}, entities: map[telemetry.Entity]*flow{},
+		units: map[telemetry.Entity]*unitFlow{}, openUnits: map[unitKey]*unit{}}
 }
 
-// Add takes one line, whose template has the given id. Lines without a trace
-// or an entity are ignored. The strings of rec are kept until its span is
+// Add takes one line, whose template has the given id. Lines without an entity
+// are ignored. The strings of rec are kept until its span is
 // complete.
 func (m *Model) Add(rec *telemetry.LogRecord, template uint64) {
-	if rec.TraceID == "" || rec.Entity.IsZero() || template == 0 {
+	if rec.Entity.IsZero() || template == 0 {
+		return
+	}
+	if rec.TraceID == "" {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		m.addUnit(rec, template)
 		return
 	}
 	step := stepKey{template, placeOf(rec)}
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.addUnit(rec, template)
 	key := spanKey{rec.Entity, rec.TraceID, rec.SpanID}
 	s := m.open[key]
 	if s == nil {
@@ -178,7 +192,7 @@ func (m *Model) Tick(now int64) []ops.Anomaly {
 			out = append(out, *a)
 		}
 	}
-	return out
+	return append(out, m.completeUnits(now)...)
 }
 
 func (m *Model) sorted() []telemetry.Entity {
