@@ -118,6 +118,7 @@ func (a *App) Run(ctx context.Context) error {
 	for _, p := range a.parts {
 		g.Go(func() error { return named(p.name, p.run(ctx)) })
 	}
+	g.Go(func() error { return named("rates of imported logs", a.logHistory(ctx)) })
 	err := g.Wait()
 	stopPipe()
 	return errors.Join(err, <-pipeDone, a.stores.close(), closePlugins(a.plugins))

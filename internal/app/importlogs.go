@@ -12,6 +12,7 @@ import (
 	"github.com/norn-aiops/norn/internal/config"
 	"github.com/norn-aiops/norn/internal/ingest/file"
 	"github.com/norn-aiops/norn/internal/pipeline"
+	"github.com/norn-aiops/norn/internal/telemetry"
 )
 
 // LogImport is a data directory that is open to take logs in, without a
@@ -40,7 +41,56 @@ func OpenLogImport(ctx context.Context, cfg config.Config, log *slog.Logger) (*L
 	return &LogImport{Local: file.Local{Sink: p, Logs: e.logs}, pipe: p, stores: e}, nil
 }
 
-// Close saves what was learned and closes the stores.
+// logHistory makes the rates of imported logs once no more come, and lets
+// models learn from them, until ctx ends.
+func (a *App) logHistory(ctx context.Context) error {
+	t := time.NewTicker(logHistoryEvery)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-t.C:
+		}
+		if !a.pipe.LogHistoryWaits(logHistoryQuiet) {
+			continue
+		}
+		if err := writeLogHistory(ctx, a.pipe, a.stores, true); err != nil && ctx.Err() == nil {
+			a.log.Error("imported logs have no rates", "err", err)
+		}
+	}
+}
+
+const (
+	logHistoryEvery = 2 * time.Second
+	logHistoryQuiet = 10 * time.Second // without a record of the past: the import is over
+)
+
+// writeLogHistory makes the rates of imported logs. Models learn from them now,
+// or when a server next starts.
+func writeLogHistory(ctx context.Context, p *pipeline.Pipeline, e *engines, now bool) error {
+	if err := pipeline.MarkPast(ctx, e.state, true); err != nil {
+		return err
+	}
+	touched, _, err := p.WriteLogHistory(ctx, e.metrics.NewImport(time.Now().UnixMilli()))
+	if err != nil || !now {
+		return err
+	}
+	if _, err := p.LearnPast(ctx, func(e telemetry.Entity) bool { _, ok := touched[e]; return ok }, nil); err != nil {
+		return err
+	}
+	if err := p.Save(ctx); err != nil {
+		return err
+	}
+	return pipeline.MarkPast(ctx, e.state, false)
+}
+
+// Close makes the rates of what was brought in, saves what was learned and
+// closes the stores.
 func (l *LogImport) Close() error {
-	return errors.Join(l.pipe.Save(context.Background()), l.stores.close())
+	var err error
+	if l.pipe.LogHistoryWaits(0) {
+		err = writeLogHistory(context.Background(), l.pipe, l.stores, false)
+	}
+	return errors.Join(err, l.pipe.Save(context.Background()), l.stores.close())
 }

@@ -1,6 +1,8 @@
 package app
 
 import (
+	"math"
+
 	"compress/gzip"
 	"context"
 	"errors"
@@ -14,6 +16,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/prometheus/prometheus/model/labels"
 
 	"github.com/norn-aiops/norn/internal/config"
 	"github.com/norn-aiops/norn/internal/ingest/file"
@@ -146,8 +150,32 @@ func TestAnImportThatIsKilledBringsInEveryRecordOnce(t *testing.T) {
 	}
 }
 
+// checkRates looks for the rates that an import leaves as history: a line a
+// minute in windows of ten seconds, and zeros between.
+func checkRates(t *testing.T, cfg config.Config, at time.Time) {
+	t.Helper()
+	l, err := OpenLogImport(t.Context(), cfg, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := l.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	from, to := at.Add(-time.Hour).UnixMilli(), time.Now().UnixMilli()
+	list, err := l.stores.metrics.QueryRange(t.Context(), `sum_over_time(norn_log_rate{entity="service/shop",severity="info"}[4d]) * 10`, to, to, 1000)
+	if err != nil || len(list) != 1 || math.Abs(list[0].Samples[0].V-2000) > 1 {
+		t.Errorf("lines by the rates of history: %v, %v; want 2000", list, err)
+	}
+	one, err := l.stores.metrics.Select(t.Context(), from, to, labels.MustNewMatcher(labels.MatchEqual, "__name__", "norn_log_template_rate"))
+	if err != nil || len(one) != 1 || len(one[0].Samples) < 11_000 {
+		t.Errorf("%d rates of templates (of what came three times), %v", len(one), err)
+	}
+}
+
 // History teaches: what it held is known when it comes live. It raises no
-// alarm and leaves no rate.
+// alarm and no rate of now.
 func TestImportedHistoryTeachesAndRaisesNoAlarm(t *testing.T) {
 	cfg := config.Default()
 	cfg.Storage.Dir = t.TempDir()
@@ -182,6 +210,7 @@ func TestImportedHistoryTeachesAndRaisesNoAlarm(t *testing.T) {
 	if err := l.Close(); err != nil { // what was learned survives
 		t.Fatal(err)
 	}
+	defer checkRates(t, cfg, at)
 	if l, err = OpenLogImport(t.Context(), cfg, slog.New(slog.DiscardHandler)); err != nil {
 		t.Fatal(err)
 	}

@@ -155,7 +155,7 @@ func (s *service) record(rec *telemetry.LogRecord, t int64) (uint64, *ops.Anomal
 	switch {
 	case created:
 		return tpl.id, s.consider(tpl, rec, t, 0)
-	case tpl.count <= rareLines && t-before >= int64(s.cfg.RareAfter):
+	case tpl.count <= rareLines && s.rare(tpl, before, t):
 		return tpl.id, s.consider(tpl, rec, t, before)
 	}
 	return tpl.id, nil

@@ -56,6 +56,20 @@ func (s *service) learned(t int64) bool {
 // rareLines is how many lines a message may have given and still be rare.
 const rareLines = 30
 
+// rare reports whether a template that came seldom, last at before, is news at
+// t (Unix ns): it was silent for [Config.RareAfter] and for three times as long
+// as it usually is, or for a week when it came only once.
+func (s *service) rare(t *template, before, now int64) bool {
+	silent := now - before
+	if silent < int64(s.cfg.RareAfter) {
+		return false
+	}
+	if n := int64(t.count) - 1; n > 1 {
+		return silent >= 3*((before-t.first)/(n-1))
+	}
+	return silent >= 7*int64(s.cfg.RareAfter)
+}
+
 // consider makes the anomaly of a template that rec is the first line of, or
 // the first since before (Unix ns; 0 for none), or nil when the gates say no.
 func (s *service) consider(t *template, rec *telemetry.LogRecord, now, before int64) *ops.Anomaly {

@@ -23,12 +23,14 @@ const (
 	shareRise   = .02
 	sharePeak   = 1.25        // times the highest share of the last days
 	peakHalf    = 3 * 24 * 60 // slots in which the memory of the highest share halves
+	shareAccept = 30 * 60_000 // ms after which what lasts is usual
 	shareQuiet  = 3           // slots of usual shares that end an anomaly
 )
 
 type shareCount struct {
 	At         int64 // Unix ms of the slot's begin
 	Bad, Total float64
+	Odd        bool // was in a window that was an anomaly
 }
 
 // shares is how severe a service's lines are, by the clock of Flush.
@@ -77,7 +79,7 @@ func (s *service) shift() *ops.Anomaly {
 	var pastBad, pastTotal float64
 	var each []float64
 	for _, c := range h.slots[:from] {
-		if c.Total > 0 {
+		if c.Total > 0 && !c.Odd {
 			pastBad, pastTotal = pastBad+c.Bad, pastTotal+c.Total
 			each = append(each, c.Bad)
 		}
@@ -99,7 +101,7 @@ func (s *service) shift() *ops.Anomaly {
 		}
 		return s.calmDown()
 	}
-	h.calm = 0
+	h.mark(from, n)
 	if h.active == nil {
 		onset := h.slots[from].At
 		h.active = &ops.Anomaly{ID: fmt.Sprintf("severity-%s-%d", s.entity, onset), Series: "share of lines that warn or worse", Entity: s.entity,
@@ -114,6 +116,19 @@ func (s *service) shift() *ops.Anomaly {
 	a.Text, a.Severe = h.line, h.level.String()
 	out := *a
 	return &out
+}
+
+// mark keeps the slots of an anomaly out of what is usual, unless it lasts.
+func (h *shares) mark(from, n int) {
+	h.calm = 0
+	for i := from; i < n; i++ {
+		h.slots[i].Odd = true
+	}
+	if h.active != nil && h.judged-h.active.Onset >= shareAccept { // it is how things are now
+		for i := range h.slots {
+			h.slots[i].Odd = false
+		}
+	}
 }
 
 // calmDown ends the anomaly after some slots of usual shares.

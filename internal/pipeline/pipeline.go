@@ -131,6 +131,8 @@ type Pipeline struct {
 	owners   *owners
 	slos     sloBook
 
+	logHistory logHistory
+
 	tickMu       sync.Mutex
 	lastSnapshot int64
 	windows      incidentWindows
@@ -316,6 +318,7 @@ func (p *Pipeline) Tick(ctx context.Context, now int64) error {
 		p.log.Debug("anomaly explained by load", "entity", a.Entity, "series", a.Series, "why", why)
 	})
 	anomalies = p.mute(anomalies, now)
+	p.showLines(anomalies)
 	for _, a := range anomalies {
 		p.corr.Anomaly(a)
 	}

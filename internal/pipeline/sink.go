@@ -58,9 +58,11 @@ func (p *Pipeline) retract(recs []telemetry.LogRecord) {
 	}
 }
 
-// learnLog hands a stored record on. Of history only the miner learns.
+// learnLog hands a stored record on. Of history the miner learns,
+// and its rates are made later from what is stored.
 func (p *Pipeline) learnLog(ctx context.Context, rec *telemetry.LogRecord, fresh *ops.Anomaly) {
 	if rec.History {
+		p.logHistory.note(rec)
 		return
 	}
 	if fresh != nil && !p.quiet.Load() {

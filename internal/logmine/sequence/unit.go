@@ -233,8 +233,8 @@ func (f *unitFlow) remap(cfg *Config) bool {
 	return true
 }
 
-// judge tests whether more sequences of the window are unusual than before.
-func (f *unitFlow) judge(cfg *Config, e telemetry.Entity, now int64) *ops.Anomaly {
+// advance moves what left the window into the past.
+func (f *unitFlow) advance(cfg *Config, now int64) {
 	keep := 0
 	for keep < len(f.slots) && f.slots[keep].at+slotLength <= now-cfg.Window-cfg.Idle {
 		if f.active == nil || now-f.since >= cfg.Accept {
@@ -246,6 +246,11 @@ func (f *unitFlow) judge(cfg *Config, e telemetry.Entity, now int64) *ops.Anomal
 		keep++
 	}
 	f.slots = append(f.slots[:0], f.slots[keep:]...)
+}
+
+// judge tests whether more sequences of the window are unusual than before.
+func (f *unitFlow) judge(cfg *Config, e telemetry.Entity, now int64) *ops.Anomaly {
+	f.advance(cfg, now)
 	k, n := 0, 0
 	var worst *unitSlot
 	for i := range f.slots {
