@@ -106,6 +106,7 @@ func layers() map[string]entry {
 		"internal/bench/load":        in(flow),
 		"internal/bench/loghub":      in(flow),
 		"internal/bench/logparse":    in(flow),
+		"internal/bench/logs":        in(flow),
 		"internal/bench/logseq":      in(flow),
 		"internal/bench/redact":      in(flow),
 		"internal/bench/season":      in(flow),

@@ -3,7 +3,9 @@ package main
 import (
 	"github.com/spf13/cobra"
 
+	"github.com/norn-aiops/norn/internal/app"
 	"github.com/norn-aiops/norn/internal/bench/logparse"
+	"github.com/norn-aiops/norn/internal/bench/logs"
 	"github.com/norn-aiops/norn/internal/bench/logseq"
 	"github.com/norn-aiops/norn/internal/bench/redact"
 )
@@ -88,5 +90,67 @@ flag_all_f1}, mean_f1, mean_auc.`,
 		},
 	}
 	c.Flags().StringVar(&data, "data", "", "folder of the sets")
+	return c
+}
+
+func benchLogs(output *string) *cobra.Command {
+	var o logs.Options
+	var quick bool
+	c := &cobra.Command{
+		Use: "logs", Short: "Measure what a log line costs from the sender's bytes until it can be searched", Args: cobra.NoArgs,
+		Long: `Runs a whole server in this process and sends it made-up lines of about 120 bytes
+of 20 services by OTLP over HTTP, by syslog over TCP (RFC 5424) and by Elastic
+bulk: receive, normalise, mask, mine, make durable, store, until a count finds
+them all. Processor time is that of the process, the sender's writing included.
+Bytes are those of the store with its indexes, without the spool.
+
+JSON: lines_per_cpu_second (of the slowest protocol), bytes_per_line,
+protocols[]{protocol, lines, lines_per_cpu_second, lines_per_second,
+bytes_per_line, raw_bytes_per_line}.`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if quick {
+				o.Lines = 60_000
+			}
+			o.Progress = steps("logs")
+			r, err := logs.Run(cmd.Context(), o, app.BenchLogs)
+			if err != nil {
+				return err
+			}
+			return show(cmd, *output, r)
+		},
+	}
+	c.Flags().IntVar(&o.Lines, "lines", 300_000, "lines a protocol")
+	c.Flags().IntVar(&o.Batch, "batch", 1000, "lines of one request")
+	c.Flags().Uint64Var(&o.Seed, "seed", 0, "of the lines")
+	c.Flags().BoolVar(&quick, "quick", false, "60,000 lines a protocol")
+	return c
+}
+
+func benchLogSearch(output *string) *cobra.Command {
+	var o logs.SearchOptions
+	var quick bool
+	c := &cobra.Command{
+		Use: "logsearch", Short: "Measure how fast a large log store answers what the console asks", Args: cobra.NoArgs,
+		Long: `Fills a store with made-up lines of 20 services over 24 hours, mined as live ones
+are, and asks the API for searches, facets, histograms and patterns.
+
+JSON: lines, fill_seconds, questions[]{name, path, median_ms, worst_ms, first_ms}.`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if quick {
+				o.Lines = 500_000
+			}
+			o.Progress = steps("logsearch")
+			r, err := logs.RunSearch(cmd.Context(), o, app.BenchLogStore)
+			if err != nil {
+				return err
+			}
+			return show(cmd, *output, r)
+		},
+	}
+	c.Flags().IntVar(&o.Lines, "lines", 10_000_000, "lines in the store")
+	c.Flags().IntVar(&o.Rounds, "rounds", 5, "times that each question is asked")
+	c.Flags().StringVar(&o.Dir, "dir", "", "empty folder for the store (default a temporary one)")
+	c.Flags().Uint64Var(&o.Seed, "seed", 0, "of the lines")
+	c.Flags().BoolVar(&quick, "quick", false, "500,000 lines")
 	return c
 }

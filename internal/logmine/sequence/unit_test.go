@@ -56,8 +56,8 @@ func TestWorkOutOfOrderIsNoticedBySessionAndByProcess(t *testing.T) {
 		},
 	} {
 		j := &jobs{m: sequence.New(sequence.Config{Text: func(id uint64) string { return fmt.Sprint("step ", id) }}), rng: rand.New(rand.NewPCG(seed, 1)), key: key}
-		odd := func() []uint64 { // one in a hundred is odd from the beginning
-			if j.rng.IntN(100) == 0 {
+		odd := func() []uint64 { // one in three hundred is odd from the beginning
+			if j.rng.IntN(300) == 0 {
 				return []uint64{1, 5, 2}
 			}
 			return j.usual()
@@ -67,7 +67,7 @@ func TestWorkOutOfOrderIsNoticedBySessionAndByProcess(t *testing.T) {
 			t.Errorf("%s, seed %d: raised in usual hours: %+v", name, seed, j.raised)
 		}
 		j.raised = nil
-		j.run(1_000_000+90*60, 120, func() []uint64 {
+		j.run(1_000_000+90*60, 300, func() []uint64 {
 			if j.rng.IntN(2) == 0 {
 				return []uint64{1, 2, 5}
 			}
@@ -80,7 +80,7 @@ func TestWorkOutOfOrderIsNoticedBySessionAndByProcess(t *testing.T) {
 		if a.Kind != ops.AnomalySequence || !strings.Contains(a.Text, "“step 2”, then “step 5”") || !strings.Contains(a.Usual, "“step 2” is usually followed by “step 3”") || !strings.Contains(a.Query, "template:in(") {
 			t.Errorf("%s: %+v", name, a)
 		}
-		j.run(1_000_000+90*60+120, 300, odd)
+		j.run(1_000_000+90*60+300, 300, odd)
 		if last := j.raised[len(j.raised)-1]; last.Ended == 0 {
 			t.Errorf("%s: does not end: %+v", name, last)
 		}
