@@ -7,8 +7,11 @@ import { readSpan, type SpanSearch } from "./state/span";
 
 const text = (v: unknown): string | undefined => (typeof v === "string" && v !== "" ? v : typeof v === "number" ? String(v) : undefined);
 
+const exploreTabs = ["logs", "patterns", "changed", "traces", "trace"] as const;
+export type ExploreTab = (typeof exploreTabs)[number];
+
 export interface ExploreSearch extends SpanSearch {
-  tab?: "logs" | "patterns" | "traces" | "trace" | undefined;
+  tab?: ExploreTab | undefined;
   q?: string | undefined;
   entity?: string | undefined;
   signal?: string | undefined;
@@ -19,6 +22,12 @@ export interface ExploreSearch extends SpanSearch {
   service?: string | undefined;
   slower?: string | undefined; // milliseconds
   failed?: string | undefined; // "1"
+  line?: string | undefined; // the line that is open, by lineKey
+  tail?: string | undefined; // "1": new lines are shown as they come
+  pattern?: string | undefined; // id of the pattern that is open
+  bfrom?: string | undefined; // the range that patterns and changes are compared with
+  bto?: string | undefined;
+  op?: string | undefined; // operation
 }
 
 export interface IncidentsSearch {
@@ -78,11 +87,13 @@ const explore = createRoute({
   component: lazyRouteComponent(() => import("./pages/ExplorePage"), "ExplorePage"),
   validateSearch: (s: Record<string, unknown>): ExploreSearch => {
     const tab = s["tab"];
+    const base = readSpan({ from: s["bfrom"], to: s["bto"] });
     return {
       ...readSpan(s),
-      tab: tab === "logs" || tab === "patterns" || tab === "traces" || tab === "trace" ? tab : undefined,
+      tab: exploreTabs.find((x) => x === tab),
       q: text(s["q"]), entity: text(s["entity"]), signal: text(s["signal"]), series: text(s["series"]), expr: text(s["expr"]),
       query: text(s["query"]), trace: text(s["trace"]), service: text(s["service"]), slower: text(s["slower"]), failed: text(s["failed"]),
+      line: text(s["line"]), tail: text(s["tail"]), pattern: text(s["pattern"]), bfrom: base.from, bto: base.to, op: text(s["op"]),
     };
   },
 });

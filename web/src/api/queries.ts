@@ -1,7 +1,8 @@
 // Every read of the console: its key, its call, and how long it stays fresh.
 
-import { keepPreviousData, queryOptions } from "@tanstack/react-query";
-import { get } from "./client";
+import { infiniteQueryOptions, keepPreviousData, queryOptions } from "@tanstack/react-query";
+import { filterOf, splitPipes } from "../lib/logs";
+import { get, type LogLine } from "./client";
 
 export interface Span {
   from: string;
@@ -84,10 +85,81 @@ export const changesQuery = (span: Span) =>
     placeholderData: keepPreviousData,
   });
 
-export const logsQuery = (query: string, span: Span, limit: number) =>
+/** Lines of a page; the API's most is 2000. */
+const logPage = 1000;
+
+/** The last lines' millisecond may have more lines than came: the next page begins with all of it. */
+function cut(lines: LogLine[], more: boolean): { lines: LogLine[]; next: number | undefined } {
+  const last = Date.parse(lines.at(-1)?.time ?? "");
+  if (!more || Number.isNaN(last)) return { lines, next: undefined };
+  const whole = lines.filter((l) => Date.parse(l.time) !== last);
+  return whole.length ? { lines: whole, next: last } : { lines, next: last - 1 };
+}
+
+/** Lines newest first, page by page. A query with pipes has one page. */
+export const logPagesQuery = (query: string, span: Span) =>
+  infiniteQueryOptions({
+    queryKey: ["log-pages", query, span.from, span.to],
+    queryFn: async ({ signal, pageParam }) => {
+      const r = await get("/api/v1/logs", { query: { query, from: span.from, to: pageParam === 0 ? span.to : String(pageParam), limit: logPage } }, signal);
+      return splitPipes(query)[1] ? { lines: r.lines, next: undefined, more: r.more } : { ...cut(r.lines, r.more), more: r.more };
+    },
+    initialPageParam: 0,
+    getNextPageParam: (page) => page.next,
+    retry: false,
+    refetchOnWindowFocus: false,
+    refetchOnReconnect: false,
+    gcTime: 60_000,
+  });
+
+/** Lines around a line: up to n older ones (newest first) and n newer ones (oldest first), it among both. */
+export const contextQuery = (query: string, at: number, n: number) =>
   queryOptions({
-    queryKey: ["logs", query, span.from, span.to, limit],
-    queryFn: ({ signal }) => get("/api/v1/logs", { query: { query, ...span, limit } }, signal),
+    queryKey: ["log-context", query, at, n],
+    queryFn: async ({ signal }) => {
+      const hour = 3_600_000;
+      const [older, newer] = await Promise.all([
+        get("/api/v1/logs", { query: { query, from: String(at - 24 * hour), to: String(at), limit: n } }, signal),
+        get("/api/v1/logs", { query: { query: `${query} | sort by (_time) limit ${n}`, from: String(at), to: String(at + 24 * hour), limit: n } }, signal),
+      ]);
+      return { older: older.lines, newer: newer.lines };
+    },
+    retry: false,
+    staleTime: 60_000,
+  });
+
+export const histogramQuery = (query: string, span: Span, step: number) =>
+  queryOptions({
+    queryKey: ["log-histogram", query, span.from, span.to, step],
+    queryFn: async ({ signal }) => {
+      const r = await get("/api/v1/logs", { query: { query: `${filterOf(query)} | stats by (_time:${step}s, severity) count() n`, ...span, limit: 2000 } }, signal);
+      return r.lines.map((l) => ({ at: Date.parse(l.time), severity: l.severity, n: Number(l.fields["n"] ?? 0) }));
+    },
+    placeholderData: keepPreviousData,
+    refetchInterval: isLive(span.to) ? 15_000 : false,
+    retry: false,
+  });
+
+export interface Facet {
+  field: string;
+  values: { value: string; n: number }[];
+}
+
+/** The commonest values of every field; fields with hundreds of values (ids, texts) are left out. */
+export const facetsQuery = (query: string, span: Span) =>
+  queryOptions({
+    queryKey: ["log-facets", query, span.from, span.to],
+    queryFn: async ({ signal }) => {
+      const r = await get("/api/v1/logs", { query: { query: `${filterOf(query)} | facets 10 max_values_per_field 500 keep_const_fields`, ...span, limit: 2000 } }, signal);
+      const found = new Map<string, Facet>();
+      for (const { fields: f } of r.lines) {
+        const field = f["field_name"] ?? "";
+        const facet = found.get(field) ?? { field, values: [] };
+        facet.values.push({ value: f["field_value"] ?? "", n: Number(f["hits"] ?? 0) });
+        found.set(field, facet);
+      }
+      return [...found.values()];
+    },
     placeholderData: keepPreviousData,
     retry: false,
   });

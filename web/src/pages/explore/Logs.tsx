@@ -1,101 +1,104 @@
-import { useQuery } from "@tanstack/react-query";
-import { Link } from "@tanstack/react-router";
-import { useState, type FormEvent } from "react";
-import type { LogLine } from "../../api/client";
-import { logsQuery } from "../../api/queries";
+import { useInfiniteQuery } from "@tanstack/react-query";
+import { useCallback, useMemo, useState } from "react";
+import { logPagesQuery } from "../../api/queries";
 import { ErrorNotice, Loading } from "../../components/bits";
-import { clock } from "../../lib/format";
-import type { ExploreSearch } from "../../router";
+import { plural } from "../../lib/format";
+import { narrowed, splitPipes } from "../../lib/logs";
+import { resolve } from "../../state/span";
+import { Detail } from "./logs/Detail";
+import { Export } from "./logs/Export";
+import { Facets } from "./logs/Facets";
+import { Histogram } from "./logs/Histogram";
+import { Lines } from "./logs/Lines";
+import { SearchBar } from "./logs/Search";
+import { useTail } from "./logs/tail";
 import type { TabProps } from "./tab";
 
-const severe = /error|fatal/;
-const shown = 200;
-
-/** Queries that are wanted most often, one click away. */
-const quick: [string, string][] = [
-  ["everything", ""],
-  ["errors", "severity:in(error,fatal)"],
-  ["warnings and errors", "severity:in(warn,error,fatal)"],
-];
-
-function Line({ l, now, open, toggle, s }: { l: LogLine; now: number; open: boolean; toggle: () => void; s: ExploreSearch }) {
-  const tone = severe.test(l.severity) ? "tone-bad" : l.severity === "warn" ? "tone-warn" : "dim";
-  const rest = () =>
-    Object.entries(l.fields)
-      .map(([k, v]) => `${k}=${v}`)
-      .join(" ");
-  return (
-    <div>
-      <button type="button" className="logline" onClick={toggle} aria-expanded={open}>
-        <span className="dim num" title={l.time}>{l.time ? clock(Date.parse(l.time), now, true) : ""}</span>
-        <span className={tone}>{l.severity}</span>
-        <span className="dim ellipsis svc">{l.service}</span>
-        <span className="msg">{l.message || rest()}</span>
-      </button>
-      {open ? (
-        <div className="logfields">
-          <div>
-            service={l.service} time={l.time}
-          </div>
-          {l.trace_id ? (
-            <div>
-              trace_id=
-              <Link to="/explore" search={{ ...s, tab: "trace", trace: l.trace_id }}>
-                {l.trace_id}
-              </Link>
-            </div>
-          ) : null}
-          {Object.entries(l.fields).map(([k, v]) => (
-            <div key={k}>
-              {k}={v}
-            </div>
-          ))}
-        </div>
-      ) : null}
-    </div>
-  );
-}
-
+/** Log lines: searched, counted, narrowed, followed. */
 export function Logs({ s, go, span, now }: TabProps) {
-  const [text, setText] = useState(s.query ?? "");
-  const [open, setOpen] = useState(-1);
-  const q = useQuery(logsQuery(s.query ?? "", span, shown));
-  const submit = (e: FormEvent) => {
-    e.preventDefault();
-    go({ ...s, query: text.trim() || undefined });
-    void q.refetch();
+  const query = s.query ?? "";
+  const counts = splitPipes(query)[1] !== "";
+  const live = s.tail === "1" && !counts;
+  const [held, setHeld] = useState(false);
+  const [away, setAway] = useState(false);
+  const paused = held || away || !!s.line;
+  const q = useInfiniteQuery({ ...logPagesQuery(query, span), enabled: !live });
+  const tail = useTail(query, live, paused);
+  const lines = useMemo(() => (live ? tail.lines : (q.data?.pages.flatMap((p) => p.lines) ?? [])), [live, tail.lines, q.data]);
+  const [from, to] = [resolve(span.from, now), resolve(span.to, now)];
+  const narrow = (field: string, value: string, out = false) => go({ ...s, query: narrowed(query, field, value, out) || undefined, line: undefined });
+  const { fetchNextPage, hasNextPage, isFetching } = q;
+  const end = useCallback(() => {
+    if (!live && hasNextPage && !isFetching) void fetchNextPage();
+  }, [live, hasNextPage, isFetching, fetchNextPage]);
+  const top = useCallback((atTop: boolean) => setAway(!atTop), []);
+  const send = (text: string) => {
+    go({ ...s, query: text || undefined, line: undefined });
+    if (text === query) void q.refetch();
   };
+  const zoom = (f: number, t: number) => go({ ...s, from: String(f), to: String(t), tail: undefined, line: undefined });
+  const error = live ? tail.error : q.error;
   return (
     <div className="stack">
-      <form className="row" onSubmit={submit}>
-        <input
-          className="field wide mono" data-search placeholder="LogsQL, for example: error service:=orders" aria-label="LogsQL query" value={text}
-          onChange={(e) => setText(e.target.value)}
-        />
-        <button className="btn">Search</button>
-      </form>
-      <div className="row wrap" role="group" aria-label="Common queries">
-        {quick.map(([name, query]) => (
-          <button key={name} type="button" className={`tag ${(s.query ?? "") === query ? "accent" : ""}`} aria-pressed={(s.query ?? "") === query} onClick={() => go({ ...s, query: query || undefined })}>
-            {name}
-          </button>
-        ))}
+      <SearchBar key={query} query={query} send={send} />
+      {counts ? null : <Histogram query={query} span={span} from={from} to={to} now={now} zoom={zoom} narrow={narrow} />}
+      <div className={counts ? "stack" : "logs"}>
+        {counts ? null : <Facets query={query} span={span} narrow={narrow} />}
+        <div className="stack">
+          {error ? <ErrorNotice what="the log lines" error={error} retry={() => void q.refetch()} /> : null}
+          <section className="card" aria-label="Found lines">
+            <header className="row wrap logbar">
+              <button type="button" className={`tag ${live ? "good" : ""}`} aria-pressed={live} disabled={counts} onClick={() => go({ ...s, tail: live ? undefined : "1", line: undefined, from: live ? s.from : undefined, to: undefined })}>
+                live tail
+              </button>
+              {live ? (
+                <>
+                  <button
+                    type="button" className={`tag ${paused ? "warn" : ""}`} aria-pressed={paused}
+                    onClick={() => {
+                      setHeld(!paused);
+                      if (!paused) return;
+                      document.querySelector(".loglist")?.scrollTo({ top: 0 });
+                      if (s.line) go({ ...s, line: undefined });
+                    }}
+                  >
+                    {paused ? "go on" : "pause"}
+                  </button>
+                  <span className="dim small" role="status">
+                    {paused ? `paused, ${plural(tail.waiting, "new line")}` : "new lines appear on top"}
+                    {tail.skipped ? "; more come than can be shown" : ""}
+                  </span>
+                </>
+              ) : (
+                <span className="dim small" role="status">
+                  {q.data ? (hasNextPage ? `the newest ${plural(lines.length, "line")}, more as you scroll` : counts && q.data.pages[0]?.more ? `the first ${plural(lines.length, "row")}` : plural(lines.length, counts ? "row" : "line")) : "…"}
+                </span>
+              )}
+              <span className="grow" />
+              <Export query={query} span={span} />
+            </header>
+            {!live && q.isPending ? (
+              <div className="in">
+                <Loading lines={6} height={18} />
+              </div>
+            ) : null}
+            {live && lines.length === 0 ? <div className="empty">Waiting for lines that match.</div> : null}
+            {!live && q.data && lines.length === 0 ? (
+              <div className="empty">
+                <b>No line matches in this time range</b>
+                Widen the range, or take a word out of the query.
+              </div>
+            ) : null}
+            {lines.length ? (
+              <Lines
+                lines={lines} now={now} open={s.line ?? ""} setOpen={(line) => go({ ...s, line: line || undefined })} end={end} top={top} busy={!live && isFetching}
+                detail={(l) => <Detail key={l.time} l={l} s={s} now={now} narrow={narrow} />}
+                foot={!live && isFetching && lines.length ? <div className="in dim small">Loading more…</div> : null}
+              />
+            ) : null}
+          </section>
+        </div>
       </div>
-      {q.error ? <ErrorNotice what="the log lines" error={q.error} retry={() => void q.refetch()} /> : null}
-      {q.error && !q.data ? null : (
-        <section className="card" style={{ padding: "6px 0" }} aria-label="Log lines" aria-busy={q.isFetching}>
-          {q.isPending ? (
-            <div className="in">
-              <Loading lines={6} height={18} />
-            </div>
-          ) : null}
-          {q.data?.lines.length === 0 ? <div className="empty">No line matches in this time range.</div> : null}
-          {q.data?.lines.map((l, i) => (
-            <Line key={i} l={l} now={now} s={s} open={open === i} toggle={() => setOpen(open === i ? -1 : i)} />
-          ))}
-        </section>
-      )}
-      {q.data?.more ? <div className="dim">The newest {shown} are shown; narrow the query or the time range.</div> : null}
     </div>
   );
 }
