@@ -173,6 +173,7 @@ export const patternsQuery = (entity: string, span: Span) =>
 
 export interface TraceSearch {
   service?: string | undefined;
+  operation?: string | undefined;
   min_duration_seconds?: number | undefined;
   only_errors?: boolean | undefined;
   limit: number;
