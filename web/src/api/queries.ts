@@ -1,8 +1,8 @@
 // Every read of the console: its key, its call, and how long it stays fresh.
 
 import { infiniteQueryOptions, keepPreviousData, queryOptions } from "@tanstack/react-query";
-import { filterOf, splitPipes } from "../lib/logs";
-import { get, type LogLine } from "./client";
+import { filterOf } from "../lib/logs";
+import { get } from "./client";
 
 export interface Span {
   from: string;
@@ -85,90 +85,97 @@ export const changesQuery = (span: Span) =>
     placeholderData: keepPreviousData,
   });
 
-/** Lines of a page; the API's most is 2000. */
 const logPage = 1000;
-
-/** The last lines' millisecond may have more lines than came: the next page begins with all of it. */
-function cut(lines: LogLine[], more: boolean): { lines: LogLine[]; next: number | undefined } {
-  const last = Date.parse(lines.at(-1)?.time ?? "");
-  if (!more || Number.isNaN(last)) return { lines, next: undefined };
-  const whole = lines.filter((l) => Date.parse(l.time) !== last);
-  return whole.length ? { lines: whole, next: last } : { lines, next: last - 1 };
-}
 
 /** Lines newest first, page by page. A query with pipes has one page. */
 export const logPagesQuery = (query: string, span: Span) =>
   infiniteQueryOptions({
     queryKey: ["log-pages", query, span.from, span.to],
-    queryFn: async ({ signal, pageParam }) => {
-      const r = await get("/api/v1/logs", { query: { query, from: span.from, to: pageParam === 0 ? span.to : String(pageParam), limit: logPage } }, signal);
-      return splitPipes(query)[1] ? { lines: r.lines, next: undefined, more: r.more } : { ...cut(r.lines, r.more), more: r.more };
-    },
-    initialPageParam: 0,
-    getNextPageParam: (page) => page.next,
+    queryFn: ({ signal, pageParam }) => get("/api/v1/logs", { query: { query, ...span, limit: logPage, after: pageParam } }, signal),
+    initialPageParam: "",
+    getNextPageParam: (page) => page.next || undefined,
     retry: false,
     refetchOnWindowFocus: false,
     refetchOnReconnect: false,
     gcTime: 60_000,
   });
 
-/** Lines around a line: up to n older ones (newest first) and n newer ones (oldest first), it among both. */
-export const contextQuery = (query: string, at: number, n: number) =>
+/** A line between its neighbours of the same instance, oldest first. */
+export const contextQuery = (id: string, around: number) =>
   queryOptions({
-    queryKey: ["log-context", query, at, n],
-    queryFn: async ({ signal }) => {
-      const hour = 3_600_000;
-      const [older, newer] = await Promise.all([
-        get("/api/v1/logs", { query: { query, from: String(at - 24 * hour), to: String(at), limit: n } }, signal),
-        get("/api/v1/logs", { query: { query: `${query} | sort by (_time) limit ${n}`, from: String(at), to: String(at + 24 * hour), limit: n } }, signal),
-      ]);
-      return { older: older.lines, newer: newer.lines };
-    },
+    queryKey: ["log-context", id, around],
+    queryFn: ({ signal }) => get("/api/v1/logs/context", { query: { id, before: around, after: around } }, signal),
+    placeholderData: keepPreviousData,
     retry: false,
     staleTime: 60_000,
   });
 
-export const histogramQuery = (query: string, span: Span, step: number) =>
+export const histogramQuery = (query: string, span: Span, points: number) =>
   queryOptions({
-    queryKey: ["log-histogram", query, span.from, span.to, step],
-    queryFn: async ({ signal }) => {
-      const r = await get("/api/v1/logs", { query: { query: `${filterOf(query)} | stats by (_time:${step}s, severity) count() n`, ...span, limit: 2000 } }, signal);
-      return r.lines.map((l) => ({ at: Date.parse(l.time), severity: l.severity, n: Number(l.fields["n"] ?? 0) }));
-    },
+    queryKey: ["log-histogram", query, span.from, span.to, points],
+    queryFn: ({ signal }) => get("/api/v1/logs/histogram", { query: { query: filterOf(query), ...span, points } }, signal),
     placeholderData: keepPreviousData,
     refetchInterval: isLive(span.to) ? 15_000 : false,
     retry: false,
   });
 
-export interface Facet {
-  field: string;
-  values: { value: string; n: number }[];
-}
-
-/** The commonest values of every field; fields with hundreds of values (ids, texts) are left out. */
+/** The commonest values of every field that has not too many of them. */
 export const facetsQuery = (query: string, span: Span) =>
   queryOptions({
     queryKey: ["log-facets", query, span.from, span.to],
+    queryFn: ({ signal }) => get("/api/v1/logs/facets", { query: { query: filterOf(query), ...span, limit: 10 } }, signal),
+    placeholderData: keepPreviousData,
+    retry: false,
+  });
+
+/** Where a browser fetches all matching lines as a file. */
+export const exportURL = (query: string, span: Span, format: "ndjson" | "csv", fields: string[]) =>
+  `/api/v1/logs/export?${new URLSearchParams({ query, ...span, format, ...(format === "csv" && fields.length ? { fields: fields.join(",") } : {}) })}`;
+
+/** What is compared: the range, with another one or (by default) the time right before. */
+export interface Against {
+  against_from?: string | undefined;
+  against_to?: string | undefined;
+}
+
+export const patternsQuery = (entity: string, span: Span, against: Against, limit = 200) =>
+  queryOptions({
+    queryKey: ["patterns", entity, span.from, span.to, against.against_from, against.against_to, limit],
+    queryFn: ({ signal }) => get("/api/v1/logs/patterns", { query: { entity, ...span, ...against, limit } }, signal),
+    placeholderData: keepPreviousData,
+    retry: false,
+  });
+
+/** How often patterns came over time: the ids that came most, the rest together. */
+export const sparksQuery = (span: Span) =>
+  queryOptions({
+    queryKey: ["pattern-sparks", span.from, span.to],
     queryFn: async ({ signal }) => {
-      const r = await get("/api/v1/logs", { query: { query: `${filterOf(query)} | facets 10 max_values_per_field 500 keep_const_fields`, ...span, limit: 2000 } }, signal);
-      const found = new Map<string, Facet>();
-      for (const { fields: f } of r.lines) {
-        const field = f["field_name"] ?? "";
-        const facet = found.get(field) ?? { field, values: [] };
-        facet.values.push({ value: f["field_value"] ?? "", n: Number(f["hits"] ?? 0) });
-        found.set(field, facet);
-      }
-      return [...found.values()];
+      const step = Math.max(1, Math.ceil((Number(span.to) - Number(span.from)) / 40_000));
+      const r = await get("/api/v1/logs", { query: { query: `template:* | stats by (template, _time:${step}s) count() n`, ...span, limit: 2000 } }, signal);
+      return { step, counts: r.lines.map((l) => ({ id: l.template ?? "", at: Date.parse(l.time), n: Number(l.fields["n"] ?? 0) })) };
     },
     placeholderData: keepPreviousData,
     retry: false,
   });
 
-export const patternsQuery = (entity: string, span: Span) =>
+export const changedQuery = (entity: string, span: Span, against: Against, limit: number) =>
   queryOptions({
-    queryKey: ["patterns", entity, span.from, span.to],
-    queryFn: ({ signal }) => get("/api/v1/logs/patterns", { query: { entity, ...span } }, signal),
+    queryKey: ["changed", entity, span.from, span.to, against.against_from, against.against_to, limit],
+    queryFn: ({ signal }) => get("/api/v1/changed", { query: { entity, ...span, ...against, limit } }, signal),
     placeholderData: keepPreviousData,
+    retry: false,
+    staleTime: 60_000,
+  });
+
+export type OperationSort = "time" | "latency" | "errors" | "rate" | "slower";
+
+export const operationsQuery = (entity: string, sort: OperationSort, span: Span) =>
+  queryOptions({
+    queryKey: ["operations", entity, sort, span.from, span.to],
+    queryFn: ({ signal }) => get("/api/v1/operations", { query: { entity, sort, ...span, limit: 15 } }, signal),
+    placeholderData: keepPreviousData,
+    retry: false,
   });
 
 export interface TraceSearch {

@@ -1,13 +1,7 @@
-// Log queries as text: what a click on a value adds, where the pipes begin,
-// and the counts that a histogram and the facets are drawn from.
+// Log queries as text: where the pipes begin, what a click on a value adds,
+// and which were sent last.
 
 import type { LogLine } from "../api/client";
-
-/** From the least to the most severe; anything else is drawn as "other". */
-export const severities = ["other", "trace", "debug", "info", "warn", "error", "fatal"] as const;
-export type Severity = (typeof severities)[number];
-
-export const severityOf = (s: string): Severity => ((severities as readonly string[]).includes(s) ? (s as Severity) : "other");
 
 /** Splits a LogsQL text into its filter and its pipes ("" or "| ..."); a bar inside quotes or brackets is text. */
 export function splitPipes(query: string): [filter: string, pipes: string] {
@@ -80,34 +74,6 @@ export function clauses(filter: string): string[] {
   return out;
 }
 
-/** Lengths of a bar, in seconds. */
-const steps = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400, 604800];
-
-/** The shortest bar that leaves at most `most` of them in a range of ms. */
-export const stepFor = (length: number, most: number) => steps.find((s) => length / (s * 1000) <= most) ?? Math.ceil(length / 1000 / most);
-
-export interface Bar {
-  at: number; // Unix ms, where it begins
-  n: Record<Severity, number>;
-  all: number;
-}
-
-export const noCounts = (): Record<Severity, number> => ({ other: 0, trace: 0, debug: 0, info: 0, warn: 0, error: 0, fatal: 0 });
-
-/** Bars without gaps from counts by moment and severity. */
-export function bars(counts: { at: number; severity: string; n: number }[], from: number, to: number, step: number): Bar[] {
-  const ms = step * 1000;
-  const first = Math.floor(from / ms) * ms;
-  const out: Bar[] = Array.from({ length: Math.max(1, Math.floor((to - first) / ms) + 1) }, (_, i) => ({ at: first + i * ms, n: noCounts(), all: 0 }));
-  for (const c of counts) {
-    const b = out[Math.floor((c.at - first) / ms)];
-    if (!b) continue;
-    b.n[severityOf(c.severity)] += c.n;
-    b.all += c.n;
-  }
-  return out;
-}
-
 const key = "norn-log-queries";
 const kept = 12;
 
@@ -134,28 +100,4 @@ export function remember(query: string): void {
 export function fieldsOf(l: LogLine): [string, string][] {
   const own: [string, string][] = [["service", l.service], ["severity", l.severity]];
   return [...own.filter(([, v]) => v), ...Object.entries(l.fields).sort(([a], [b]) => a.localeCompare(b))];
-}
-
-/** What tells a line from its neighbours, short enough for a URL. */
-export function lineKey(l: LogLine): string {
-  let h = 5381;
-  for (const c of `${l.service}\n${l.message}\n${l.trace_id ?? ""}`) h = ((h << 5) + h + c.codePointAt(0)!) | 0;
-  return `${l.time}~${(h >>> 0).toString(36)}`;
-}
-
-/** One JSON object a line, fields beside what every line has. */
-export const toNDJSON = (lines: LogLine[]) =>
-  lines.map((l) => `${JSON.stringify({ _time: l.time, severity: l.severity, service: l.service, _msg: l.message, ...(l.trace_id ? { trace_id: l.trace_id } : {}), ...(l.template ? { template: l.template } : {}), ...l.fields })}\n`).join("");
-
-/** A cell as RFC 4180 wants it; what a spreadsheet would take for a formula is made text. */
-const cell = (v: string) => {
-  const safe = /^[=+\-@\t\r]/.test(v) && !/^-?[\d.]+$/.test(v) ? `'${v}` : v;
-  return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
-};
-
-/** A table with a column for every field that any line has. */
-export function toCSV(lines: LogLine[]): string {
-  const more = [...new Set(lines.flatMap((l) => Object.keys(l.fields)))].sort();
-  const rows = lines.map((l) => [l.time, l.severity, l.service, l.message, l.trace_id ?? "", l.template ?? "", ...more.map((k) => l.fields[k] ?? "")]);
-  return [["_time", "severity", "service", "_msg", "trace_id", "template", ...more], ...rows].map((r) => `${r.map(cell).join(",")}\r\n`).join("");
 }

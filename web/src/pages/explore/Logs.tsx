@@ -66,7 +66,7 @@ export function Logs({ s, go, span, now }: TabProps) {
                   </button>
                   <span className="dim small" role="status">
                     {paused ? `paused, ${plural(tail.waiting, "new line")}` : "new lines appear on top"}
-                    {tail.skipped ? "; more come than can be shown" : ""}
+                    {tail.missed ? "; more come than can be shown" : ""}
                   </span>
                 </>
               ) : (
@@ -75,7 +75,7 @@ export function Logs({ s, go, span, now }: TabProps) {
                 </span>
               )}
               <span className="grow" />
-              <Export query={query} span={span} />
+              <Export query={query} span={span} lines={lines} />
             </header>
             {!live && q.isPending ? (
               <div className="in">

@@ -5,7 +5,7 @@ import type { LogLine } from "../../../api/client";
 import { contextQuery } from "../../../api/queries";
 import { ErrorNotice, Loading } from "../../../components/bits";
 import { fullTime } from "../../../lib/format";
-import { clauseOf, fieldsOf, lineKey, narrows } from "../../../lib/logs";
+import { fieldsOf, narrows } from "../../../lib/logs";
 import type { ExploreSearch } from "../../../router";
 import { LineText } from "./Lines";
 
@@ -19,22 +19,17 @@ interface Props {
 /** What the same instance wrote before and after, whatever the query. */
 function Context({ l, now }: { l: LogLine; now: number }) {
   const [n, setN] = useState(6);
-  const query = [clauseOf("service", l.service), ...(l.fields["instance"] ? [clauseOf("instance", l.fields["instance"])] : [])].join(" ");
-  const q = useQuery(contextQuery(query, Date.parse(l.time), n));
+  const q = useQuery(contextQuery(l.id, n));
   if (q.isPending) return <Loading lines={2} height={18} />;
   if (!q.data) return <ErrorNotice what="the lines around it" error={q.error ?? new Error("no answer")} retry={() => void q.refetch()} />;
-  const me = lineKey(l);
-  // Lines of the same millisecond are in both answers.
-  const older = q.data.older.filter((x) => x.time < l.time).reverse();
-  const newer = q.data.newer.filter((x) => x.time >= l.time && lineKey(x) !== me);
   return (
     <div className="context" role="group" aria-label="Lines around it">
-      {[...older, l, ...newer].map((x, i) => (
-        <div key={i} className="logline plain" aria-current={x === l || undefined}>
+      {q.data.lines.map((x, i) => (
+        <div key={x.id} className="logline plain" aria-current={i === q.data.index || undefined}>
           <LineText l={x} now={now} />
         </div>
       ))}
-      {n < 100 ? (
+      {n < 100 && q.data.lines.length > n ? (
         <button type="button" className="tag" onClick={() => setN(n * 3)}>
           more around it
         </button>
@@ -52,7 +47,7 @@ export function Detail({ l, s, now, narrow }: Props) {
   const share = () => {
     // A range that goes with the clock would lose the line.
     const u = new URL(location.href);
-    u.searchParams.set("line", lineKey(l));
+    u.searchParams.set("line", l.id);
     u.searchParams.delete("tail");
     if (!/^\d+$/.test(s.to ?? "")) {
       u.searchParams.set("from", String(at - 900_000));
@@ -73,7 +68,7 @@ export function Detail({ l, s, now, narrow }: Props) {
             its pattern
           </Link>
         ) : null}
-        {l.time ? (
+        {l.id ? (
           <>
             <button type="button" className="btn small" aria-expanded={around} onClick={() => setAround(!around)}>
               lines around it

@@ -1,44 +1,17 @@
-import { useQueryClient } from "@tanstack/react-query";
-import { useState } from "react";
-import { logPagesQuery, type Span } from "../../../api/queries";
-import { plural } from "../../../lib/format";
-import { toCSV, toNDJSON } from "../../../lib/logs";
+import type { LogLine } from "../../../api/client";
+import { exportURL, type Span } from "../../../api/queries";
 
-const most = 50; // pages
-
-function save(text: string, type: string, name: string) {
-  const a = document.createElement("a");
-  a.href = URL.createObjectURL(new Blob([text], { type }));
-  a.download = name;
-  a.click();
-  setTimeout(() => URL.revokeObjectURL(a.href), 10_000);
-}
-
-/** The lines that match as a file: the newest 50,000 at most, which is said. */
-export function Export({ query, span }: { query: string; span: Span }) {
-  const client = useQueryClient();
-  const [says, setSays] = useState("");
-  const run = async (csv: boolean) => {
-    setSays("collecting lines…");
-    try {
-      const { pages } = await client.fetchInfiniteQuery({ ...logPagesQuery(query, span), pages: most });
-      const lines = pages.flatMap((p) => p.lines);
-      const stamp = new Date().toISOString().replace(/[-:]/g, "").slice(0, 15);
-      save(csv ? toCSV(lines) : toNDJSON(lines), csv ? "text/csv" : "application/x-ndjson", `logs-${stamp}.${csv ? "csv" : "ndjson"}`);
-      setSays(`${plural(lines.length, "line")} exported${pages.at(-1)?.next ? ", the newest; narrow the range for the others" : ""}`);
-    } catch (e) {
-      setSays(`not exported: ${e instanceof Error ? e.message : String(e)}`);
-    }
-  };
+/** All lines that match as a file; a table has a column for each field that the lines on the page have. */
+export function Export({ query, span, lines }: { query: string; span: Span; lines: LogLine[] }) {
+  const fields = [...new Set(lines.slice(0, 500).flatMap((l) => Object.keys(l.fields)))].filter((f) => f !== "instance" && !f.includes(",")).sort().slice(0, 50);
   return (
-    <span className="row wrap">
-      {says ? <span className="dim small" role="status">{says}</span> : <span className="dim small desktop-only">export</span>}
-      <button type="button" className="tag" aria-label="Export as NDJSON" onClick={() => void run(false)}>
-        NDJSON
-      </button>
-      <button type="button" className="tag" aria-label="Export as CSV" onClick={() => void run(true)}>
-        CSV
-      </button>
+    <span className="row">
+      <span className="dim small desktop-only">export</span>
+      {(["ndjson", "csv"] as const).map((format) => (
+        <a key={format} className="tag" href={exportURL(query, span, format, fields)} download aria-label={`Export as ${format.toUpperCase()}`}>
+          {format.toUpperCase()}
+        </a>
+      ))}
     </span>
   );
 }

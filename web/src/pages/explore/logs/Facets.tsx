@@ -1,8 +1,11 @@
 import { useQuery } from "@tanstack/react-query";
 import { useMediaQuery } from "@mantine/hooks";
-import { facetsQuery, type Facet } from "../../../api/queries";
+import type { Schemas } from "../../../api/client";
+import { facetsQuery } from "../../../api/queries";
 import { compact } from "../../../lib/format";
 import { narrows } from "../../../lib/logs";
+
+type Facet = Schemas["Facet"];
 
 /** Shown first, in this order. */
 const first = ["service", "severity", "instance", "log.logger", "http.response.status_code", "route", "url.template"];
@@ -21,15 +24,15 @@ interface Props {
 }
 
 function Values({ f, query, narrow }: { f: Facet } & Omit<Props, "span">) {
-  const most = Math.max(1, ...f.values.map((v) => v.n));
+  const most = Math.max(1, ...f.values.map((v) => v.count));
   return (
     <ul className="list">
       {f.values.map((v) => (
         <li key={v.value} className="facetrow">
           <button type="button" className="facetvalue" aria-pressed={narrows(query, f.field, v.value)} title={`Only ${f.field} = ${v.value}`} onClick={() => narrow(f.field, v.value)}>
-            <span className="facetbar" style={{ width: `${(v.n / most) * 100}%` }} aria-hidden="true" />
+            <span className="facetbar" style={{ width: `${(v.count / most) * 100}%` }} aria-hidden="true" />
             <span className="ellipsis grow">{v.value}</span>
-            <span className="num dim">{compact(v.n)}</span>
+            <span className="num dim">{compact(v.count)}</span>
           </button>
           <button type="button" className="facetnot" aria-pressed={narrows(query, f.field, v.value, true)} aria-label={`Not ${f.field} = ${v.value}`} title="Leave these out" onClick={() => narrow(f.field, v.value, true)}>
             not
@@ -44,7 +47,7 @@ function Values({ f, query, narrow }: { f: Facet } & Omit<Props, "span">) {
 export function Facets({ span, ...p }: Props) {
   const q = useQuery(facetsQuery(p.query, span));
   const narrowWindow = useMediaQuery("(max-width: 1080px)", false, { getInitialValueInEffect: false });
-  const list = (q.data ?? []).filter((f) => !hidden.has(f.field)).sort((a, b) => place(a) - place(b) || a.field.localeCompare(b.field));
+  const list = (q.data?.facets ?? []).filter((f) => !hidden.has(f.field)).sort((a, b) => place(a) - place(b) || a.field.localeCompare(b.field));
   return (
     <details className="card facets" open={!narrowWindow} key={String(narrowWindow)}>
       <summary>

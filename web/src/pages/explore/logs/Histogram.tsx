@@ -1,17 +1,23 @@
 import { useElementSize } from "@mantine/hooks";
 import { useQuery } from "@tanstack/react-query";
 import { useState, type PointerEvent } from "react";
+import type { Schemas } from "../../../api/client";
 import { histogramQuery } from "../../../api/queries";
-import { bars, narrows, noCounts, severities, stepFor, type Bar, type Severity } from "../../../lib/logs";
+import { narrows } from "../../../lib/logs";
 import { clock, compact, plural } from "../../../lib/format";
 
 const height = 84;
 const foot = 18;
-const colour: Record<Severity, string> = { other: "var(--line-strong)", trace: "var(--line-strong)", debug: "var(--line-strong)", info: "var(--sev-info)", warn: "var(--warn)", error: "var(--bad)", fatal: "var(--bad)" };
+const colours: Record<string, string> = { info: "var(--sev-info)", warn: "var(--warn)", error: "var(--bad)", fatal: "var(--bad)" };
+const colour = (severity: string) => colours[severity] ?? "var(--line-strong)";
+const nameOf = (severity: string) => severity || "without severity";
+/** One error among thousands of lines must be seen. */
+const least = (severity: string) => (/^(warn|error|fatal)$/.test(severity) ? 2 : 0.5);
 
-function says(b: Bar, step: number, now: number): string {
-  const parts = [...severities].reverse().filter((s) => b.n[s] > 0).map((s) => `${compact(b.n[s])} ${s}`);
-  return `${clock(b.at, now, true)} to ${clock(b.at + step * 1000, now, true)} · ${plural(b.all, "line")}${parts.length ? ` · ${parts.join(", ")}` : ""}`;
+function says(d: Schemas["LogHistogram"], i: number, now: number): string {
+  const parts = d.groups.filter((g) => g.counts[i]).map((g) => `${compact(g.counts[i]!)} ${nameOf(g.value)}`);
+  const at = d.t_unix_ms[i]!;
+  return `${clock(at, now, true)} to ${clock(at + d.step_ms, now, true)} · ${parts.join(", ") || "no line"}`;
 }
 
 interface Props {
@@ -29,12 +35,10 @@ export function Histogram({ query, span, from, to, now, zoom, narrow }: Props) {
   const { ref, width } = useElementSize();
   const [drag, setDrag] = useState<[number, number] | null>(null);
   const [over, setOver] = useState(-1);
-  const step = stepFor(to - from, width > 0 && width < 520 ? 40 : 90);
-  const q = useQuery(histogramQuery(query, span, step));
-  const list = bars(q.data ?? [], from, to, step);
-  const most = Math.max(1, ...list.map((b) => b.all));
-  const sums = list.reduce((n, b) => (severities.forEach((s) => (n[s] += b.n[s])), n), noCounts());
-  const all = severities.reduce((n, s) => n + sums[s], 0);
+  const q = useQuery(histogramQuery(query, span, width > 0 && width < 520 ? 40 : 80));
+  const d = q.data;
+  const columns = d?.t_unix_ms ?? [];
+  const most = Math.max(1, ...columns.map((_, i) => d!.groups.reduce((n, g) => n + g.counts[i]!, 0)));
   const h = height - foot;
   const x = (t: number) => ((Math.min(to, Math.max(from, t)) - from) / Math.max(1, to - from)) * width;
   const at = (e: PointerEvent) => {
@@ -50,7 +54,7 @@ export function Histogram({ query, span, from, to, now, zoom, narrow }: Props) {
   };
   const move = (e: PointerEvent) => {
     const px = at(e);
-    setOver(list.findIndex((b) => time(px) >= b.at && time(px) < b.at + step * 1000));
+    setOver(columns.findIndex((t) => time(px) >= t && time(px) < t + d!.step_ms));
     if (drag) setDrag([drag[0], px]);
   };
   const marks = width < 520 ? 3 : 6;
@@ -58,20 +62,20 @@ export function Histogram({ query, span, from, to, now, zoom, narrow }: Props) {
   return (
     <section className="card histogram" aria-label="Lines over time">
       <div className="row wrap small" style={{ gap: "2px 6px", minHeight: 22 }}>
-        <b className="num">{q.data ? plural(all, "line") : "…"}</b>
-        {[...severities].reverse().filter((s) => sums[s] > 0).map((s) => (
-          <button key={s} type="button" className="sevkey" aria-pressed={narrows(query, "severity", s)} disabled={s === "other"} title={`Only ${s}`} onClick={() => narrow("severity", s)}>
-            <svg width="9" height="9" aria-hidden="true"><rect width="9" height="9" rx="2" fill={colour[s]} /></svg>
-            {s} <span className="num">{compact(sums[s])}</span>
+        <b className="num">{d ? plural(d.total, "line") : "…"}</b>
+        {(d?.groups ?? []).map((g) => (
+          <button key={g.value} type="button" className="sevkey" aria-pressed={narrows(query, "severity", g.value)} title={`Only ${nameOf(g.value)}`} onClick={() => narrow("severity", g.value)}>
+            <svg width="9" height="9" aria-hidden="true"><rect width="9" height="9" rx="2" fill={colour(g.value)} /></svg>
+            {nameOf(g.value)} <span className="num">{compact(g.total)}</span>
           </button>
         ))}
         <span className="grow" />
-        <span className="dim num" style={{ marginLeft: "auto" }}>{over >= 0 && list[over] ? says(list[over], step, now) : q.error ? `could not be counted: ${q.error.message}` : "drag to choose a time range"}</span>
+        <span className="dim num" style={{ marginLeft: "auto" }}>{d && over >= 0 && over < columns.length ? says(d, over, now) : q.error ? `could not be counted: ${q.error.message}` : "drag to choose a time range"}</span>
       </div>
       <div ref={ref} style={{ height }}>
         {width > 0 ? (
           <svg
-            width={width} height={height} role="img" aria-label={`${plural(all, "line")} over time by severity`} style={{ display: "block", cursor: "crosshair", touchAction: "pan-y" }}
+            width={width} height={height} role="img" aria-label={`${plural(d?.total ?? 0, "line")} over time by severity`} style={{ display: "block", cursor: "crosshair", touchAction: "pan-y" }}
             onPointerDown={(e) => {
               if (e.button !== 0) return;
               e.currentTarget.setPointerCapture(e.pointerId);
@@ -80,15 +84,14 @@ export function Histogram({ query, span, from, to, now, zoom, narrow }: Props) {
             onPointerMove={move} onPointerUp={end} onPointerCancel={() => setDrag(null)} onPointerLeave={() => setOver(-1)}
           >
             <path d={`M0 ${h + 0.5}H${width}`} stroke="var(--line)" />
-            {list.map((b, i) => {
-              const [l, r] = [x(b.at), x(b.at + step * 1000)];
+            {columns.map((t, i) => {
+              const [l, r] = [x(t), x(t + d!.step_ms)];
               let y = h;
-              return severities.map((s) => {
-                if (!b.n[s]) return null;
-                // One error among thousands of lines must be seen.
-                const hs = Math.max(s === "error" || s === "fatal" || s === "warn" ? 2 : 0.5, (b.n[s] / most) * (h - 4));
+              return [...d!.groups].reverse().map((g) => {
+                if (!g.counts[i]) return null;
+                const hs = Math.max(least(g.value), (g.counts[i] / most) * (h - 4));
                 y -= hs;
-                return <rect key={s} x={l + 0.5} width={Math.max(1, r - l - 1)} y={Math.max(0, y)} height={hs} fill={colour[s]} opacity={i === over ? 1 : 0.85} />;
+                return <rect key={g.value} x={l + 0.5} width={Math.max(1, r - l - 1)} y={Math.max(0, y)} height={hs} fill={colour(g.value)} opacity={i === over ? 1 : 0.85} />;
               });
             })}
             {drag ? <rect x={Math.min(...drag)} width={Math.abs(drag[1] - drag[0])} y="0" height={h} fill="var(--accent)" opacity="0.22" /> : null}

@@ -5,7 +5,6 @@ import { useMediaQuery } from "@mantine/hooks";
 import { useEffect, useLayoutEffect, useRef, useState, type ReactNode } from "react";
 import type { LogLine } from "../../../api/client";
 import { clock } from "../../../lib/format";
-import { lineKey } from "../../../lib/logs";
 
 const severe = /error|fatal/;
 const spare = 8; // rows beyond each edge
@@ -26,6 +25,9 @@ export function LineText({ l, now }: { l: LogLine; now: number }) {
     </>
   );
 }
+
+/** Rows of a query that counts have no id. */
+const keyOf = (l: LogLine) => l.id || JSON.stringify(l.fields);
 
 interface Props {
   lines: LogLine[];
@@ -78,7 +80,7 @@ export function Lines({ lines, now, open, setOpen, detail, end, top, busy, foot 
   const rowH = phone ? 46 : 24;
   const { frame, at } = useWindow();
   const [detailH, setDetailH] = useState(0);
-  const openAt = open ? lines.findIndex((l) => l.time === open.slice(0, open.lastIndexOf("~")) && lineKey(l) === open) : -1;
+  const openAt = open ? lines.findIndex((l) => keyOf(l) === open) : -1;
   const extra = openAt >= 0 ? detailH : 0;
   const yOf = (i: number) => i * rowH + (openAt >= 0 && i > openAt ? extra : 0);
   const indexAt = (y: number) => (openAt < 0 || y <= (openAt + 1) * rowH ? Math.floor(y / rowH) : Math.max(openAt, Math.floor((y - extra) / rowH)));
@@ -111,8 +113,8 @@ export function Lines({ lines, now, open, setOpen, detail, end, top, busy, foot 
               <button
                 type="button" className="logline" style={{ height: rowH }} aria-expanded={isOpen}
                 onClick={() => {
-                  shown.current = lineKey(l);
-                  setOpen(isOpen ? "" : lineKey(l));
+                  shown.current = keyOf(l);
+                  setOpen(isOpen ? "" : keyOf(l));
                 }}
               >
                 <LineText l={l} now={now} />

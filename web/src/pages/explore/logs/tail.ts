@@ -1,22 +1,19 @@
-// Lines as they come: newest first, at most `kept`, none twice.
+// Lines as they come over one event stream: newest first, at most `kept`.
 
 import { useEffect, useRef, useState } from "react";
-import { get, type LogLine } from "../../../api/client";
-import { filterOf, lineKey } from "../../../lib/logs";
+import type { LogLine, Schemas } from "../../../api/client";
+import { filterOf } from "../../../lib/logs";
 
 const kept = 5000;
-const every = 1000; // ms between two looks
-const late = 10_000; // ms by which a line may come after a newer one
-const most = 1000; // lines of one look
 
 export interface Tail {
   lines: LogLine[];
   waiting: number; // lines that came while paused
-  skipped: boolean; // more came than could be taken
+  missed: boolean; // more came than are shown
   error: Error | null;
 }
 
-const nothing: Tail = { lines: [], waiting: 0, skipped: false, error: null };
+const nothing: Tail = { lines: [], waiting: 0, missed: false, error: null };
 
 /** Follows a query while `on`; what comes while `paused` waits. */
 export function useTail(query: string, on: boolean, paused: boolean): Tail {
@@ -26,36 +23,22 @@ export function useTail(query: string, on: boolean, paused: boolean): Tail {
   pausedNow.current = paused;
   useEffect(() => {
     if (!on) return;
-    const stop = new AbortController();
-    const seen = new Map<string, number>();
-    let since = 0;
-    let timer: ReturnType<typeof setTimeout> | undefined;
     held.current = [];
     setTail(nothing);
-    const look = async () => {
-      try {
-        const r = await get("/api/v1/logs", { query: { query: filterOf(query), from: since ? String(since - late) : "-15s", to: "now", limit: most } }, stop.signal);
-        const fresh = r.lines.filter((l) => l.time && !seen.has(lineKey(l)));
-        for (const l of fresh) {
-          const at = Date.parse(l.time);
-          seen.set(lineKey(l), at);
-          since = Math.max(since, at);
-        }
-        for (const [k, at] of seen) if (at < since - 2 * late) seen.delete(k);
-        held.current = [...fresh, ...held.current].slice(0, kept);
-        const lines = held.current;
-        setTail((t) => (pausedNow.current ? { ...t, waiting: t.waiting + fresh.length, error: null } : { lines, waiting: 0, skipped: r.more && fresh.length >= most, error: null }));
-      } catch (e) {
-        if (stop.signal.aborted) return;
-        setTail((t) => ({ ...t, error: e instanceof Error ? e : new Error(String(e)) }));
+    const source = new EventSource(`/api/v1/logs/tail?${new URLSearchParams({ query: filterOf(query) })}`);
+    source.onmessage = (m: MessageEvent<string>) => {
+      const b = JSON.parse(m.data) as Schemas["LogTail"];
+      if (b.error) {
+        source.close();
+        setTail((t) => ({ ...t, error: new Error(b.error) }));
+        return;
       }
-      if (!stop.signal.aborted) timer = setTimeout(() => void look(), every);
+      held.current = [...[...b.lines].reverse(), ...held.current].slice(0, kept);
+      const lines = held.current;
+      setTail((t) => (pausedNow.current ? { ...t, waiting: t.waiting + b.lines.length, missed: t.missed || b.missed, error: null } : { lines, waiting: 0, missed: b.missed, error: null }));
     };
-    void look();
-    return () => {
-      stop.abort();
-      clearTimeout(timer);
-    };
+    source.onerror = () => setTail((t) => ({ ...t, error: new Error(source.readyState === EventSource.CLOSED ? "Norn refused the query, or does not answer." : "The stream broke off; trying again.") }));
+    return () => source.close();
   }, [query, on]);
   useEffect(() => {
     if (on && !paused) setTail((t) => (t.waiting ? { ...t, lines: held.current, waiting: 0 } : t));
