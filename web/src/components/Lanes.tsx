@@ -3,15 +3,31 @@
 import { useElementSize } from "@mantine/hooks";
 import type { Incident } from "../api/client";
 import { keyOf } from "../lib/chain";
+import { useState, type PointerEvent } from "react";
 import { clock, fullTime, middle } from "../lib/format";
 
 const laneH = 22;
 const top = 26;
 
-export function Lanes({ incident, from, to, now }: { incident: Incident; from: number; to: number; now: number }) {
+interface Props {
+  incident: Incident;
+  from: number;
+  to: number;
+  now: number;
+  onZoom: (from: number, to: number) => void; // after a drag
+}
+
+export function Lanes({ incident, from, to, now, onZoom }: Props) {
+  const [drag, setDrag] = useState<[number, number] | null>(null);
   const { ref, width } = useElementSize();
   const gutter = width < 520 ? 92 : 168;
   const x = (t: number) => gutter + ((Math.min(to, Math.max(from, t)) - from) / Math.max(1, to - from)) * Math.max(0, width - gutter - 8);
+  const at = (e: PointerEvent) => Math.max(gutter, Math.min(width - 8, e.clientX - e.currentTarget.getBoundingClientRect().left));
+  const time = (px: number) => Math.round(from + ((px - gutter) / Math.max(1, width - gutter - 8)) * (to - from));
+  const end = () => {
+    if (drag && Math.abs(drag[1] - drag[0]) >= 6) onZoom(time(Math.min(...drag)), time(Math.max(...drag)));
+    setDrag(null);
+  };
   const role = new Map((incident.causes ?? []).map((c) => [keyOf(c.entity), c.role]));
   const lanes = new Map<string, { name: string; kind: string; bars: [number, number, string][] }>();
   for (const c of incident.causes ?? []) if (c.role !== "bystander") lanes.set(keyOf(c.entity), { name: c.entity.name, kind: c.entity.kind, bars: [] });
@@ -28,7 +44,16 @@ export function Lanes({ incident, from, to, now }: { incident: Incident; from: n
     <div className="lanes">
       <div ref={ref} style={{ height: h }}>
         {width > 0 ? (
-          <svg width={width} height={h} role="img" aria-label={`When each of ${rows.length} entities deviated`} style={{ display: "block", fontSize: 12 }}>
+          <svg width={width} height={h} role="img" aria-label={`When each of ${rows.length} entities deviated`}
+            style={{ display: "block", fontSize: 12, touchAction: "pan-y", cursor: "crosshair" }}
+            onPointerDown={(e) => {
+              if (e.button !== 0) return;
+              e.currentTarget.setPointerCapture(e.pointerId);
+              setDrag([at(e), at(e)]);
+            }}
+            onPointerMove={(e) => drag && setDrag([drag[0], at(e)])} onPointerUp={end} onPointerCancel={() => setDrag(null)}
+          >
+            {drag ? <rect x={Math.min(...drag)} width={Math.abs(drag[1] - drag[0])} y={top - 4} height={h - 14 - top} fill="var(--accent)" opacity="0.18" /> : null}
             {ticks.map((t, i) => (
               <g key={t}>
                 <path d={`M${x(t)} ${top - 4}V${h - 18}`} stroke="var(--grid)" />

@@ -57,6 +57,7 @@ function usePaletteItems(q: string, toggleTheme: () => void, showHelp: () => voi
     ["Explore logs", "search log lines", () => void navigate({ to: "/explore", search: { tab: "logs" } })],
     ["Explore traces", "find spans by service and length", () => void navigate({ to: "/explore", search: { tab: "traces" } })],
     ["Log patterns", "what changed in the logs", () => void navigate({ to: "/explore", search: { tab: "patterns" } })],
+    ["What changed", "across metrics and logs in a window", () => void navigate({ to: "/explore", search: { tab: "changed" } })],
     ["Switch theme", "dark, light, system", toggleTheme],
     ["Rules of detection", "weight, direction, sensitivity of series", () => void navigate({ to: "/detection", search: {} })],
     ["Mutes", "keep known trouble from being raised", () => void navigate({ to: "/detection", search: { tab: "mutes" } })],

@@ -1,8 +1,11 @@
 import { Link, useNavigate, useSearch } from "@tanstack/react-router";
 import { useEffect } from "react";
+import { WindowBar } from "../components/WindowBar";
 import { SpanPicker } from "../components/SpanPicker";
 import type { ExploreSearch } from "../router";
 import { useNow } from "../state/clock";
+import { resolve } from "../state/span";
+import { Changed } from "./explore/Changed";
 import { Logs } from "./explore/Logs";
 import { Metrics } from "./explore/Metrics";
 import { Patterns } from "./explore/Patterns";
@@ -12,14 +15,16 @@ import { Traces } from "./explore/Traces";
 
 type Tab = [ExploreSearch["tab"], string];
 
-const usual: Tab[] = [[undefined, "Metrics"], ["logs", "Logs"], ["patterns", "Log patterns"], ["traces", "Traces"]];
+const usual: Tab[] = [[undefined, "Metrics"], ["logs", "Logs"], ["patterns", "Log patterns"], ["changed", "What changed"], ["traces", "Traces"]];
 
 function Body(p: TabProps) {
   switch (p.s.tab) {
     case "logs":
-      return <Logs key={p.s.query ?? ""} {...p} />;
+      return <Logs {...p} />;
     case "patterns":
       return <Patterns {...p} />;
+    case "changed":
+      return <Changed {...p} />;
     case "traces":
       return <Traces {...p} />;
     case "trace":
@@ -53,8 +58,11 @@ export function ExplorePage() {
             </Link>
           ))}
         </nav>
-        {s.tab === "trace" ? null : <SpanPicker span={s} fallback="-1h" onChange={(r) => go({ ...s, ...r })} />}
+        {s.tab === "trace" ? null : <SpanPicker span={s} fallback="-1h" onChange={(r) => go({ ...s, ...r, bfrom: undefined, bto: undefined, tail: undefined })} />}
       </div>
+      {/^\d+$/.test(s.from ?? "") && s.tab !== "changed" && s.tab !== "trace" ? (
+        <WindowBar from={resolve(span.from, now)} to={resolve(span.to, now)} now={now} entity={s.entity} back={() => go({ ...s, from: undefined, to: undefined })} />
+      ) : null}
       <Body s={s} go={go} span={span} now={now} />
     </div>
   );

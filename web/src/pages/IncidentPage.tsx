@@ -10,6 +10,7 @@ import { Deviations, EvidenceList, Timeline } from "../components/Evidence";
 import { ChangeIcon } from "../components/Icons";
 import { Lanes } from "../components/Lanes";
 import { AnomalyChart, ChartLegend } from "../components/SeriesChart";
+import { WindowBar } from "../components/WindowBar";
 import { SpanPicker } from "../components/SpanPicker";
 import { keyOf } from "../lib/chain";
 import { duration, percent, plural } from "../lib/format";
@@ -124,14 +125,14 @@ function Charts({ i, now }: { i: Incident; now: number }) {
           Timeline and signals<span className="count">{list.length}</span>
         </h2>
         <span className="grow" />
-        {search.from || search.to ? (
-          <button type="button" className="iconbtn" style={{ width: "auto", padding: "0 8px" }} onClick={() => go({})}>
-            whole incident
-          </button>
-        ) : null}
         <SpanPicker span={span} fallback={usual.from} onChange={go} />
       </header>
-      <Lanes incident={i} from={from} to={to} now={now} />
+      {search.from ? (
+        <div style={{ padding: "10px 14px 0" }}>
+          <WindowBar from={from} to={to} now={now} back={() => go({})} />
+        </div>
+      ) : null}
+      <Lanes incident={i} from={from} to={to} now={now} onZoom={(f, t) => go({ from: String(f), to: String(t) })} />
       {list.length ? (
         <>
           <div style={{ padding: "0 14px" }}>

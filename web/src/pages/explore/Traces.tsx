@@ -4,87 +4,47 @@ import { useState, type FormEvent } from "react";
 import { tracesQuery } from "../../api/queries";
 import { EntityName, ErrorNotice, Loading, Time } from "../../components/bits";
 import { compact, percent, plural, value } from "../../lib/format";
-import { lengthOf, operations, type Operation } from "../../lib/trace";
+import { lengthOf, operations } from "../../lib/trace";
 import type { Span } from "../../api/client";
+import { Operations } from "./Operations";
 import type { TabProps } from "./tab";
 
 const shown = 100;
 const counted = 1000; // of the API
 const seconds = (nanos: number) => value(nanos / 1e9, "s");
 
-type Order = "own" | "p95" | "errors";
-
-const orders: [Order, string, (o: Operation) => number][] = [
-  ["own", "most own time", (o) => o.own],
-  ["p95", "slowest", (o) => o.p95],
-  ["errors", "failing", (o) => o.errors / o.calls],
-];
-
-/** What was called, how slow it is and how often it fails; each leads to a trace that shows it. */
-function Operations({ spans, whole, s, go }: { spans: Span[]; whole: boolean; s: TabProps["s"]; go: TabProps["go"] }) {
-  const [order, setOrder] = useState<Order>("own");
-  // Where what was called is filtered out, own time cannot be told.
-  const offered = whole ? orders : orders.slice(1);
+/** Where the time of the newest spans went, callers of databases and the like among them; each leads to its slowest trace. */
+function OwnTime({ spans, s }: { spans: Span[]; s: TabProps["s"] }) {
   const all = operations(spans);
-  const own = all.reduce((n, o) => n + o.own, 0);
-  const by = (offered.find(([k]) => k === order) ?? offered[0]!)[2];
-  const list = [...all].sort((a, b) => by(b) - by(a)).slice(0, 15);
+  const sum = all.reduce((n, o) => n + o.own, 0);
   return (
-    <section className="card" aria-labelledby="ops-h">
+    <section className="card" aria-labelledby="own-h">
       <header className="wrap">
-        <h2 id="ops-h">
-          Operations<span className="count">{all.length}</span>
-        </h2>
-        <span className="row wrap" role="group" aria-label="Order of operations">
-          {offered.map(([k, name, rank]) => (
-            <button key={k} type="button" className={`tag ${by === rank ? "accent" : ""}`} aria-pressed={by === rank} onClick={() => setOrder(k)}>
-              {name}
-            </button>
-          ))}
-        </span>
-        <span className="faint small">of the newest {plural(spans.length, "span")} that match</span>
+        <h2 id="own-h">Where the time goes</h2>
+        <span className="faint small">own time of the newest {plural(spans.length, "span")}, with their slowest trace</span>
       </header>
-      <div className="scrollx" tabIndex={0} role="region" aria-label="Operations">
-        <table className="table">
-          <thead>
-            <tr>
-              <th>Operation</th>
-              <th className="r">Calls</th>
-              <th className="r">Failed</th>
-              <th className="r">Median</th>
-              <th className="r">95 %</th>
-              {whole ? <th className="r">Own time</th> : null}
-              <th>Examples</th>
-            </tr>
-          </thead>
-          <tbody>
-            {list.map((o) => (
-              <tr key={`${o.span.entity.kind}/${o.span.entity.name} ${o.span.kind} ${o.span.name}`}>
-                <td className="widest wrap-anywhere" style={{ minWidth: 140 }}>
-                  <EntityName entity={o.span.entity} />{" "}
-                  <button type="button" className="linkbtn" aria-label={`Spans of ${o.span.entity.name} ${o.span.name}`} onClick={() => go({ ...s, service: o.span.entity.name, op: o.span.name })}>
-                    {o.span.name || "unnamed"}
-                  </button>
-                  {o.span.kind === "client" ? <span className="faint"> as caller</span> : null}
-                </td>
-                <td className="r">{compact(o.calls)}</td>
-                <td className={`r ${o.errors ? "tone-bad" : "faint"}`}>{o.errors ? percent(o.errors / o.calls) : "0 %"}</td>
-                <td className="r">{seconds(o.median)}</td>
-                <td className="r">{seconds(o.p95)}</td>
-                {whole ? <td className="r">{percent(o.own / Math.max(1, own))}</td> : null}
-                <td className="nowrap">
-                  <Link to="/explore" search={{ ...s, tab: "trace", trace: o.span.trace_id }}>slowest</Link>
-                  {o.failed ? <>{" "}<Link to="/explore" search={{ ...s, tab: "trace", trace: o.failed.trace_id }}>failed</Link></> : null}
-                </td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
+      <div className="in stack" style={{ gap: 4, paddingTop: 8 }}>
+        {all.slice(0, 6).map((o) => (
+          <div key={`${o.span.entity.kind}/${o.span.entity.name} ${o.span.kind} ${o.span.name}`} className="ownrow">
+            <span className="wrap-anywhere">
+              <EntityName entity={o.span.entity} />{" "}
+              <Link to="/explore" search={{ ...s, tab: "trace", trace: o.span.trace_id }}>{o.span.name || "unnamed"}</Link>
+              {o.span.kind === "client" ? <span className="faint"> as caller</span> : null}
+              {o.errors ? <span className="tone-bad"> {compact(o.errors)} failed</span> : null}
+            </span>
+            <span className="ownshare" aria-hidden="true">
+              <span style={{ width: percentOf(o.own, sum) }} />
+            </span>
+            <span className="num r">{percent(o.own / Math.max(1, sum))}</span>
+            <span className="num r dim">median {seconds(o.median)}</span>
+          </div>
+        ))}
       </div>
-      {all.length > list.length ? <div className="in dim small">The first {list.length} of {all.length} are shown.</div> : null}
     </section>
   );
 }
+
+const percentOf = (n: number, sum: number) => `${Math.max(1, (n / Math.max(1, sum)) * 100)}%`;
 
 /** Finds spans by service, length and failure; each leads to its trace. */
 export function Traces({ s, go, span, now }: TabProps) {
@@ -114,7 +74,12 @@ export function Traces({ s, go, span, now }: TabProps) {
       </form>
       {q.error ? <ErrorNotice what="the spans" error={q.error} retry={() => void q.refetch()} /> : null}
       {q.isPending ? <Loading lines={6} /> : null}
-      {q.data && q.data.spans.length ? <Operations spans={q.data.spans} whole={!s.op && !s.slower && !failed} s={s} go={go} /> : null}
+      {s.op || s.slower || failed ? null : (
+        <>
+          <Operations s={s} span={span} />
+          {q.data?.spans.length ? <OwnTime spans={q.data.spans} s={s} /> : null}
+        </>
+      )}
       {q.data ? (
         <section className="card scrollx" aria-label="Spans" tabIndex={0}>
           {q.data.spans.length === 0 ? <div className="empty">No span matches in this time range.</div> : null}
