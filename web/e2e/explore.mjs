@@ -1,11 +1,6 @@
-// Explore: a metric and how it is judged, log lines, patterns, spans, a trace.
+// Explore: a metric and how it is judged.
 import assert from "node:assert/strict";
-import { charts, settled } from "./checks.mjs";
-
-const named = (t, list, what, least) => {
-  const seen = t.shop.filter((s) => list.some((x) => x.includes(s)));
-  assert.ok(seen.length >= least, `${what} name ${seen.length} services of the shop (${seen}), fewer than ${least}: ${list.slice(0, 5)}`);
-};
+import { charts } from "./checks.mjs";
 
 async function metrics(t) {
   const { page } = t;
@@ -34,78 +29,6 @@ async function metrics(t) {
   await t.shot("series-dark");
 }
 
-async function logs(t) {
-  const { page } = t;
-  t.step("log lines come from the shop's services");
-  await page.goto(`${t.base}/explore?tab=logs`);
-  await page.waitForSelector(".logline");
-  named(t, await page.locator(".logline .svc").allInnerTexts(), "log lines", 4);
-  for (const line of (await page.locator(".logline").allInnerTexts()).slice(0, 20)) assert.match(line, /^\d\d:\d\d:\d\d\s+(trace|debug|info|warn|error|fatal)\s/, line);
-  await t.shot("logs-dark", false);
-
-  t.step("a query leaves the lines of one service");
-  await page.getByLabel("LogsQL query").fill("service:=cart");
-  await page.keyboard.press("Enter");
-  await page.waitForURL(/query=/);
-  await page.waitForFunction(() => {
-    const s = [...document.querySelectorAll(".logline .svc")].map((x) => x.textContent);
-    return s.length > 0 && s.every((x) => x === "cart");
-  });
-
-  t.step("a line leads to its trace");
-  await page.locator(".logline").first().click();
-  await page.locator(".logfields a").click();
-  await page.waitForURL(/tab=trace/);
-  await page.locator("tr .spanbar").first().waitFor();
-  const spans = await page.locator(".tracetable tr").allInnerTexts();
-  assert.ok(spans.length >= 2, `${spans.length} spans`);
-  named(t, spans, "the spans", 2);
-  for (const s of spans) assert.match(s, /[\d.]+ (ns|µs|ms|s)\s+own [\d.]+ (ns|µs|ms|s)/, s);
-  assert.match(await page.locator(".facts").innerText(), /[\d.]+ (ms|s|µs)\s+from first to last/);
-  assert.match(await page.title(), /^Trace/);
-  await t.shot("trace-dark");
-}
-
-async function patterns(t) {
-  const { page } = t;
-  t.step("log patterns come from the shop's services and mark what varies");
-  await page.goto(`${t.base}/explore?tab=patterns`);
-  await page.waitForSelector("tbody tr .var");
-  const rows = await page.locator("tbody tr").allInnerTexts();
-  assert.ok(rows.length >= 5, `${rows.length} patterns`);
-  named(t, rows, "patterns", 4);
-  for (const r of rows) assert.match(r, /^[\d.]+[kM]?\s+(new|from 0|× [\d.]+)\s/, r);
-  await settled(page);
-  await t.shot("patterns-dark", false);
-
-  t.step("a pattern leads to its lines");
-  const name = await page.locator("tbody tr .ent .name").first().innerText();
-  await page.getByRole("link", { name: "lines", exact: true }).first().click();
-  await page.waitForSelector(".logline");
-  assert.deepEqual([...new Set(await page.locator(".logline .svc").allInnerTexts())], [name], "only lines of the pattern's service");
-}
-
-async function traces(t) {
-  const { page } = t;
-  t.step("spans are found by service and length, and lead to their trace");
-  await page.goto(`${t.base}/explore?tab=traces`);
-  await page.getByLabel("Service").fill("frontend");
-  await page.getByLabel("Longer than, milliseconds").fill("1");
-  await page.getByRole("button", { name: "Search", exact: true }).click();
-  await page.waitForURL(/service=frontend/);
-  await page.waitForFunction(() => {
-    const names = [...document.querySelectorAll("tbody .ent .name")].map((x) => x.textContent);
-    return names.length > 0 && names.every((x) => x === "frontend");
-  });
-  await t.shot("traces-dark", false);
-  await page.locator("tbody a").first().click();
-  await page.locator("tr .spanbar").first().waitFor();
-  t.trace = page.url();
-}
-
 export async function explore(t) {
   await metrics(t);
-  await logs(t);
-  await patterns(t);
-  await traces(t);
 }

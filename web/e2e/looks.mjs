@@ -7,6 +7,8 @@ async function pages(t) {
   const trace = t.trace ? new URL(t.trace) : null;
   const id = trace?.searchParams.get("trace") ?? (await t.api("traces?service=frontend&limit=1")).spans[0].trace_id;
   const series = (await t.api(`series?q=latency+${t.truth[0]}&limit=1`)).series[0].id;
+  const line = encodeURIComponent((await t.api("logs?limit=5")).lines.at(-1).id);
+  const onset = (await t.api(`incidents/${(await permalink(t)).split("/").pop()}`)).onset_unix_ms;
   const set = await t.api("detection");
   await t.api("detection", {
     revision: set.revision, custom_metrics: [],
@@ -32,7 +34,12 @@ async function pages(t) {
     ["metrics", "/explore", ".seriesrow", 2],
     ["series", `/explore?series=${series}`, ".explain p", 1],
     ["logs", "/explore?tab=logs", ".logline", 0],
+    ["tail", "/explore?tab=logs&tail=1", ".logline", 0],
+    ["line", `/explore?tab=logs&line=${line}`, ".logfields", 0],
+    ["counted", `/explore?tab=logs&query=${encodeURIComponent("* | stats by (service) count() n")}`, ".logline", 0],
     ["patterns", "/explore?tab=patterns", "tbody tr .var", 0],
+    ["changed", `/explore?tab=changed&from=${onset}&to=now`, "tbody tr", 0],
+    ["objectives", "/detection?tab=slos", "#slos-h", 0],
     ["traces", "/explore?tab=traces&service=frontend", "tbody tr", 0],
     ["trace", `/explore?tab=trace&trace=${id}`, ".spanbar", 0],
   ];
@@ -53,7 +60,7 @@ export async function looks(t) {
         assert.equal(await page.evaluate(() => document.documentElement.getAttribute("data-mantine-color-scheme")), scheme, "follows the system");
         if (drawn) await charts(page, drawn);
         await settled(page);
-        await t.shot(`${name}-${width}-${scheme}`, width === 1440 || /now|incident|trace|series/.test(name));
+        await t.shot(`${name}-${width}-${scheme}`, width === 1440 || /now|incident|trace|series|changed/.test(name));
         // All that is wrong is said at once.
         for (const check of [fits, readable]) await check(page, `${name}, ${scheme}, ${width} px`).catch((e) => wrong.push(`${e.message}`));
       }

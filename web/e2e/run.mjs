@@ -15,12 +15,14 @@ import { detection } from "./detection.mjs";
 import { explore } from "./explore.mjs";
 import { incident } from "./incident.mjs";
 import { keys } from "./keys.mjs";
+import { logs } from "./logs.mjs";
 import { looks } from "./looks.mjs";
 import { now } from "./now.mjs";
 import { cable } from "./proxy.mjs";
+import { traces } from "./traces.mjs";
 import { trouble } from "./trouble.mjs";
 
-const parts = { now, incident, explore, detection, keys, trouble, looks };
+const parts = { now, incident, explore, logs, traces, detection, keys, trouble, looks };
 
 const norn = process.env.NORN_URL;
 if (!norn) throw new Error("set NORN_URL to the address of a running norn demo");

@@ -3,6 +3,7 @@
 
 import { useMediaQuery } from "@mantine/hooks";
 import { useEffect, useLayoutEffect, useRef, useState, type ReactNode } from "react";
+import { flushSync } from "react-dom";
 import type { LogLine } from "../../../api/client";
 import { clock } from "../../../lib/format";
 
@@ -51,11 +52,13 @@ function useWindow() {
     const read = () => setAt((w) => (w.top === el.scrollTop && w.height === el.clientHeight ? w : { top: el.scrollTop, height: el.clientHeight }));
     const watch = new ResizeObserver(read);
     watch.observe(el);
-    el.addEventListener("scroll", read, { passive: true });
+    // At once: a frame without lines would flicker.
+    const scrolled = () => flushSync(read);
+    el.addEventListener("scroll", scrolled, { passive: true });
     read();
     return () => {
       watch.disconnect();
-      el.removeEventListener("scroll", read);
+      el.removeEventListener("scroll", scrolled);
     };
   }, []);
   return { frame, at };
