@@ -130,6 +130,19 @@ async function others(t) {
   const { budget } = await t.api("suppressed");
   await page.locator("section[aria-labelledby=held-h] .fact", { hasText: "false pages a week, at most" }).waitFor();
   assert.equal(await page.locator("section[aria-labelledby=held-h] .fact b").first().innerText(), String(budget.false_pages_per_week));
+
+  t.step("objectives: as many as the API has, each with what is left of its budget, the least first");
+  const { slos } = await t.api("slos");
+  await page.goto(`${t.base}/detection?tab=slos`);
+  await page.locator("#slos-h").waitFor();
+  await settled(page);
+  if (slos.length === 0) await page.getByText("No objective is declared, and none could be inferred yet.").waitFor();
+  const entries = page.locator("section[aria-labelledby=slos-h] .entry");
+  const left = (await entries.allInnerTexts()).map((e) => Number(/budget left\s+[<>]?\s*(-?[\d.]+) %/.exec(e)?.[1]));
+  assert.ok(Math.abs(left.length - slos.length) <= 1, `${left.length} objectives of ${slos.length}`); // one may come meanwhile
+  assert.ok(left.every(Number.isFinite), `each says what is left: ${left}`);
+  assert.deepEqual(left, [...left].sort((a, b) => a - b));
+
   await page.goto(`${t.base}/detection?tab=plugins`);
   await page.getByText("No plugins").waitFor();
   await page.goto(`${t.base}/detection?tab=general`);

@@ -13,7 +13,7 @@ export function WindowBar({ from, to, now, entity, back }: { from: number; to: n
         What changed here?
       </Link>
       <button type="button" className="linkbtn" onClick={back}>
-        back to the usual range
+        back<span className="desktop-only">&nbsp;to the usual range</span>
       </button>
     </div>
   );

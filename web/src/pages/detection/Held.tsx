@@ -11,19 +11,15 @@ const page = 50;
 
 type Suppressed = Schemas["Suppressed"];
 
-/** The team whose budget it is, where the server knows teams. */
-const teamOf = (x: Suppressed) => (x as { team?: string }).team ?? "";
-
 function HeldRow({ x, now }: { x: Suppressed; now: number }) {
-  const team = teamOf(x);
   return (
     <li className="entry">
       <div className="grow stack" style={{ gap: 2 }}>
         <div className="row wrap">
           {x.ended_unix_ms ? <Mark tone="dim">Came to nothing</Mark> : <Mark tone="warn">May still open</Mark>}
           <b className="wrap-anywhere">{x.title}</b>
-          {team ? <span className="tag">team {team}</span> : null}
-          {x.scope.name ? <span className="tag">budget of {x.scope.name}</span> : null}
+          {x.team ? <span className="tag">team {x.team}</span> : null}
+          {x.scope.name || x.scope_team ? <span className="tag">budget of {x.scope_team ? `team ${x.scope_team}` : x.scope.name}</span> : null}
           <span className="dim">
             <Ago at={x.first_unix_ms} now={now} />
           </span>

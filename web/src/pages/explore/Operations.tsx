@@ -9,7 +9,7 @@ import type { TabProps } from "./tab";
 
 type Operation = Schemas["Operation"];
 
-const sorts: [OperationSort, string][] = [["slower", "slower than before"], ["latency", "slow"], ["errors", "failing"], ["time", "most own time"], ["rate", "most called"]];
+const sorts: [OperationSort, string][] = [["slower", "slower than before"], ["latency", "slow"], ["errors", "failing"], ["time", "uses most time"], ["rate", "most called"]];
 
 /** A value that got at least half again as large is said with what it was. */
 function Grown({ now, before, show }: { now: number | null; before: number | null; show: (v: number) => string }) {
@@ -56,10 +56,10 @@ export function Operations({ s, span }: Pick<TabProps, "s" | "span">) {
             <thead>
               <tr>
                 <th>Operation</th>
-                <th className="r">Calls</th>
+                <th className="r desktop-only">Calls</th>
                 <th className="r">Failed</th>
                 <th className="r">95 %</th>
-                {own ? <th className="r">Own time</th> : null}
+                {own ? <th className="r desktop-only">Own time</th> : null}
                 <th>Examples</th>
               </tr>
             </thead>
@@ -70,14 +70,14 @@ export function Operations({ s, span }: Pick<TabProps, "s" | "span">) {
                     <EntityName entity={o.entity} />{" "}
                     <Link to="/explore" search={spans(o, {})}>{o.operation || "unnamed"}</Link>
                   </td>
-                  <td className="r">{number(Number(o.request_rate.toPrecision(2)))}/s</td>
+                  <td className="r desktop-only">{number(Number(o.request_rate.toPrecision(2)))}/s</td>
                   <td className="r">
                     <Grown now={o.error_ratio} before={o.error_ratio_before} show={(v) => percent(v)} />
                   </td>
                   <td className="r">
                     <Grown now={o.p95_seconds} before={o.p95_before_seconds} show={(v) => value(v, "s")} />
                   </td>
-                  {own ? <td className="r">{value(o.self_time_seconds, "s")}</td> : null}
+                  {own ? <td className="r desktop-only">{value(o.self_time_seconds, "s")}</td> : null}
                   <td className="nowrap">
                     <Link to="/explore" search={spans(o, { slower: slowFrom(o) })} aria-label={`Slow spans of ${o.entity.name} ${o.operation}`}>slow</Link>
                     {(o.error_ratio ?? 0) > 0.001 ? (

@@ -62,7 +62,7 @@ function Row({ row, start, total, longest, folded, fold, match }: RowProps) {
       <td className="r">
         {seconds(lengthOf(x))}
         <div className={`small ${row.own === longest ? "tone-warn" : "faint"}`}>own {seconds(row.own)}</div>
-        {row.gap !== null ? <div className={`small ${row.gap > total * 0.1 ? "tone-warn" : "faint"}`}>edge gap {seconds(row.gap)}</div> : null}
+        {row.gap !== null ? <div className={`small ${row.gap > total * 0.1 ? "tone-warn" : "faint"}`}><span className="desktop-only">edge </span>gap {seconds(row.gap)}</div> : null}
       </td>
     </tr>
   );
@@ -165,8 +165,7 @@ export function Trace({ id, now }: { id: string; now: number }) {
         <h2>
           Trace <span className="mono wrap-anywhere">{id}</span>
         </h2>
-        <span className="grow" />
-        <Link to="/explore" search={{ tab: "logs", query: `trace_id:="${id}"`, from: String(at - 300_000), to: String(at + 900_000) }}>
+        <Link className="nowrap" style={{ marginLeft: "auto" }} to="/explore" search={{ tab: "logs", query: `trace_id:="${id}"`, from: String(at - 300_000), to: String(at + 900_000) }}>
           its log lines
         </Link>
       </header>

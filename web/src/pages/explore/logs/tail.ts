@@ -33,7 +33,9 @@ export function useTail(query: string, on: boolean, paused: boolean): Tail {
         setTail((t) => ({ ...t, error: new Error(b.error) }));
         return;
       }
-      held.current = [...[...b.lines].reverse(), ...held.current].slice(0, kept);
+      // Senders deliver in turns: within a second the lines' own time counts.
+      const fresh = [...b.lines].sort((x, y) => y.time.localeCompare(x.time));
+      held.current = [...fresh, ...held.current].slice(0, kept);
       const lines = held.current;
       setTail((t) => (pausedNow.current ? { ...t, waiting: t.waiting + b.lines.length, missed: t.missed || b.missed, error: null } : { lines, waiting: 0, missed: b.missed, error: null }));
     };
