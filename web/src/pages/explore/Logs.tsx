@@ -1,6 +1,6 @@
-import { useInfiniteQuery } from "@tanstack/react-query";
+import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { useCallback, useMemo, useState } from "react";
-import { logPagesQuery } from "../../api/queries";
+import { contextQuery, logPagesQuery } from "../../api/queries";
 import { ErrorNotice, Loading } from "../../components/bits";
 import { plural } from "../../lib/format";
 import { narrowed, splitPipes } from "../../lib/logs";
@@ -9,10 +9,26 @@ import { Detail } from "./logs/Detail";
 import { Export } from "./logs/Export";
 import { Facets } from "./logs/Facets";
 import { Histogram } from "./logs/Histogram";
-import { Lines } from "./logs/Lines";
+import { Lines, LineText } from "./logs/Lines";
 import { SearchBar } from "./logs/Search";
 import { useTail } from "./logs/tail";
 import type { TabProps } from "./tab";
+
+/** A line that a link names and that is not among those loaded. */
+function Linked({ s, now, narrow }: Pick<TabProps, "s" | "now"> & { narrow: (field: string, value: string, out?: boolean) => void }) {
+  const q = useQuery(contextQuery(s.line ?? "", 0));
+  const l = q.data?.lines[q.data.index];
+  if (q.error) return <ErrorNotice what="the line of this link" error={q.error} />;
+  if (!l) return null;
+  return (
+    <section className="card" aria-label="The line of this link">
+      <div className="logline plain" style={{ padding: "6px 12px" }}>
+        <LineText l={l} now={now} />
+      </div>
+      <Detail key={l.id} l={l} s={s} now={now} narrow={narrow} />
+    </section>
+  );
+}
 
 /** Log lines: searched, counted, narrowed, followed. */
 export function Logs({ s, go, span, now }: TabProps) {
@@ -45,6 +61,7 @@ export function Logs({ s, go, span, now }: TabProps) {
       <div className={counts ? "stack" : "logs"}>
         {counts ? null : <Facets query={query} span={span} narrow={narrow} />}
         <div className="stack">
+          {s.line && !live && q.data && !isFetching && !lines.some((l) => l.id === s.line) ? <Linked s={s} now={now} narrow={narrow} /> : null}
           {error ? <ErrorNotice what="the log lines" error={error} retry={() => void q.refetch()} /> : null}
           <section className="card" aria-label="Found lines">
             <header className="row wrap logbar">
