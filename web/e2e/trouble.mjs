@@ -54,6 +54,8 @@ async function answersErrors(t) {
     ["/explore?tab=logs", "logs?*", "Norn could not load the log lines"],
     ["/explore?tab=patterns", "logs/patterns?*", "Norn could not load the log patterns"],
     ["/explore?tab=traces", "traces?*", "Norn could not load the spans"],
+    ["/explore?tab=traces", "operations?*", "Norn could not load the operations"],
+    ["/explore?tab=changed", "changed?*", "Norn could not load what changed"],
     ["/detection", "detection", "Norn could not load the settings of detection"],
     ["/detection?tab=held", "suppressed?*", "Norn could not load what the budget holds back"],
     ["/detection?tab=held", "detection/muted?*", "Norn could not load what was muted"],
