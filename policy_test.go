@@ -56,6 +56,7 @@ func layers() map[string]entry {
 		"internal/stats/fdr": in(kernels),
 		"internal/store":     in(kernels, "internal/graph"), // contracts only
 
+		"internal/capacity":         in(stages),
 		"internal/cause":            in(stages),
 		"internal/cause/drilldown":  in(stages),
 		"internal/detect":           in(stages, "internal/detect/choice", "internal/detect/ladder", "internal/detect/season"),

@@ -56,6 +56,9 @@ type Estate interface {
 	// SLOs lists the objectives, declared ones first, then by how little of
 	// the error budget is left.
 	SLOs() []ops.SLO
+	// Capacity lists what has a limit, the most urgent first, and how
+	// forecasting goes.
+	Capacity() ([]ops.Capacity, ops.CapacityState)
 	// TeamOf names whose an entity is, "" when it is nobody's.
 	TeamOf(telemetry.Entity) string
 	// Subscribe streams changes until ctx ends, then closes the channel. The

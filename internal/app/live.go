@@ -255,6 +255,9 @@ func (l *live) GraphAt(t int64) *graph.View { return l.pipe.GraphAt(t) }
 // Suppressed lists what the budget of false pages holds back.
 func (l *live) Suppressed() ([]ops.Suppressed, ops.Budget) { return l.pipe.Suppressed() }
 
+// Capacity lists what has a limit, the most urgent first.
+func (l *live) Capacity() ([]ops.Capacity, ops.CapacityState) { return l.pipe.Capacity() }
+
 // SLOs lists the service level objectives.
 func (l *live) SLOs() []ops.SLO { return l.pipe.SLOs() }
 

@@ -43,6 +43,7 @@ func stageConfig(c config.Config) pipeline.Config {
 		Rules:       c.Detect.Config,
 		Teams:       teams(c.Teams),
 		SLOs:        c.SLOs,
+		Capacity:    c.Capacity,
 		GraphExpiry: time.Duration(c.Topology.Expiry),
 	}
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/prometheus/common/model"
 	"go.yaml.in/yaml/v3"
 
+	"github.com/norn-aiops/norn/internal/capacity"
 	"github.com/norn-aiops/norn/internal/logread"
 	"github.com/norn-aiops/norn/internal/rules"
 	"github.com/norn-aiops/norn/internal/slo"
@@ -31,18 +32,19 @@ var defaultYAML []byte
 
 // Config is the whole tree.
 type Config struct {
-	Server    Server    `yaml:"server"`
-	Storage   Storage   `yaml:"storage"`
-	Ingest    Ingest    `yaml:"ingest"`
-	Scrape    []Scrape  `yaml:"scrape_configs"`
-	Normalize Normalize `yaml:"normalize"`
-	Topology  Topology  `yaml:"topology"`
-	Detect    Detect    `yaml:"detection"`
-	Incident  Incident  `yaml:"incident"`
-	Alerts    Alerts    `yaml:"alerts"`
-	Teams     []Team    `yaml:"teams"`
-	SLOs      []SLO     `yaml:"slos"`
-	Log       Log       `yaml:"log"`
+	Server    Server     `yaml:"server"`
+	Storage   Storage    `yaml:"storage"`
+	Ingest    Ingest     `yaml:"ingest"`
+	Scrape    []Scrape   `yaml:"scrape_configs"`
+	Normalize Normalize  `yaml:"normalize"`
+	Topology  Topology   `yaml:"topology"`
+	Detect    Detect     `yaml:"detection"`
+	Incident  Incident   `yaml:"incident"`
+	Alerts    Alerts     `yaml:"alerts"`
+	Teams     []Team     `yaml:"teams"`
+	SLOs      []SLO      `yaml:"slos"`
+	Capacity  []Capacity `yaml:"capacity"`
+	Log       Log        `yaml:"log"`
 }
 
 // Duration is a length of time written like Prometheus does: 90s, 30m, 14d.
@@ -262,6 +264,9 @@ type Team struct {
 // SLO declares a service level objective.
 type SLO = slo.Config
 
+// Capacity declares something with a limit.
+type Capacity = capacity.Config
+
 // Log is Norn's own log.
 type Log struct {
 	Level  string `yaml:"level"`
@@ -299,6 +304,7 @@ func Default() Config {
 		Alerts:   Alerts{Budget: Budget{FalsePagesPerWeek: 3, Per: "fleet"}},
 		Teams:    []Team{},
 		SLOs:     []SLO{},
+		Capacity: []Capacity{},
 		Log:      Log{Level: "info", Format: "text"},
 	}
 }

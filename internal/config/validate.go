@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/norn-aiops/norn/internal/capacity"
 	"github.com/norn-aiops/norn/internal/holiday"
 	"github.com/norn-aiops/norn/internal/logread"
 	"github.com/norn-aiops/norn/internal/rules"
@@ -32,6 +33,7 @@ func (c *Config) Validate() error {
 	c.checkFiles(bad)
 	c.checkTeams(bad)
 	slo.Check(c.SLOs, selector, bad)
+	capacity.Check(c.Capacity, bad)
 	for i := range c.Scrape {
 		c.Scrape[i].check(fmt.Sprintf("scrape_configs[%d]", i), bad)
 	}

@@ -30,7 +30,7 @@ func (s *sample) bands(f *Forecast) []Band {
 		}
 	}
 	free := max(1.5, 1.5*float64(s.window)/float64(s.h))
-	n := len(s.y)
+	n, wander := len(s.y), s.wander()
 	var out []Band
 	for _, level := range []float64{.8, .95} {
 		up := .5 + level/2
@@ -40,13 +40,33 @@ func (s *sample) bands(f *Forecast) []Band {
 		}
 		b := Band{Level: level, Low: make([]float64, s.h), High: make([]float64, s.h)}
 		for k, v := range f.Mean {
-			half := q * size[k] * rel(v) * g[(n+k)%p]
+			half := max(q*size[k]*rel(v)*g[(n+k)%p], distuv.UnitNormal.Quantile(up)*wander*math.Sqrt(float64(k+1)*(1+float64(k+1)/float64(n))))
 			b.Low[k], b.High[k] = v-half, v+half
 		}
 		out = append(out, b)
 	}
 	return out
 }
+
+// wander is the standard deviation of the steps around their mean where the
+// past holds fewer than sixty values, fewer than three horizons and no season. So short a past shows
+// few errors of late steps, all of one direction; what goes like a random walk
+// is not surer than one whose drift was measured over the past.
+func (s *sample) wander() float64 {
+	n := len(s.y)
+	if s.window >= 3*s.h || len(s.seasons) > 0 || n < 4 || n >= 60 {
+		return 0
+	}
+	mean, sum := (s.y[n-1]-s.y[0])/float64(n-1), 0.0
+	for t := 1; t < n; t++ {
+		d := s.y[t] - s.y[t-1] - mean
+		sum += d * d
+	}
+	return wanderShare * math.Sqrt(sum/float64(n-2))
+}
+
+// wanderShare was chosen on yearly sums of the weekly series of M4.
+const wanderShare = 1.6
 
 func medianAbs(y []float64) float64 {
 	abs := make([]float64, len(y))

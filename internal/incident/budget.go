@@ -192,14 +192,14 @@ func (b *budget) why(h *ops.Suppressed) string {
 }
 
 // certain names groups that the budget never holds back: other tools' alerts,
-// processes that stopped or say that they are down, and the burn of an
-// objective that somebody declared.
+// processes that stopped or say that they are down, the burn of an objective
+// that somebody declared, and a limit that will be reached.
 func (g *group) certain() bool {
 	return slices.ContainsFunc(g.records, func(r *record) bool {
 		switch {
 		case r.a.Kind == ops.AnomalyAlert:
 			return r.surprise >= contextOnly
-		case r.a.Kind == ops.AnomalySLOBurn:
+		case r.a.Kind == ops.AnomalySLOBurn, r.a.Kind == ops.AnomalyPredicted:
 			return true
 		case r.a.Kind == ops.AnomalySilence:
 			return !weakSilence(&r.a) && r.a.Severity >= .5

@@ -263,7 +263,7 @@ func mild(a *ops.Anomaly) bool { return a.Kind == ops.AnomalyJoint && a.Severity
 // strong names the anomalies that may open an incident alone.
 func strong(a *ops.Anomaly) bool {
 	switch {
-	case a.Kind == ops.AnomalySLOBurn:
+	case a.Kind == ops.AnomalySLOBurn, a.Kind == ops.AnomalyPredicted:
 		return true
 	case a.Kind == ops.AnomalySilence:
 		return a.Severity >= .5 && (a.Signal == telemetry.SignalSaturation || a.Signal == telemetry.SignalUp || a.Signal == telemetry.SignalOther)

@@ -64,7 +64,7 @@ func (r *record) together() float64 {
 
 // counts reports whether the record's p-value is one of Norn's own tests.
 func (r *record) counts() bool {
-	return r.a.Kind != ops.AnomalyAlert && r.a.Kind != ops.AnomalySLOBurn && !weakSilence(&r.a) && (r.spoke[ownPast] || r.spoke[givenLoad])
+	return r.a.Kind != ops.AnomalyAlert && r.a.Kind != ops.AnomalySLOBurn && r.a.Kind != ops.AnomalyPredicted && !weakSilence(&r.a) && (r.spoke[ownPast] || r.spoke[givenLoad])
 }
 
 // chance is the p-value of the group's own anomalies, as a few of n watched

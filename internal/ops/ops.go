@@ -29,6 +29,7 @@ const (
 	AnomalyJoint       AnomalyKind = "joint"          // of all metrics of an entity together
 	AnomalyAlert       AnomalyKind = "alert"          // another tool's alert
 	AnomalySLOBurn     AnomalyKind = "slo_burn"       // a declared objective's error budget goes too fast
+	AnomalyPredicted   AnomalyKind = "predicted"      // a limit will be reached before anybody can act
 )
 
 // Anomaly is a deviation of one series, template or entity over a span of

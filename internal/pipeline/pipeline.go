@@ -26,6 +26,7 @@ import (
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/storage"
 
+	"github.com/norn-aiops/norn/internal/capacity"
 	"github.com/norn-aiops/norn/internal/cause"
 	"github.com/norn-aiops/norn/internal/detect"
 	"github.com/norn-aiops/norn/internal/graph"
@@ -50,10 +51,11 @@ type Config struct {
 	Detect    detect.Config
 	Incident  incident.Config
 	Cause     cause.Config
-	Rules     rules.Config // what the configuration file says about detection
-	Plugins   []Plugin     // detectors of the user's own
-	Teams     []Team       // who looks after what; the first that matches an entity has it
-	SLOs      []slo.Config // that were declared
+	Rules     rules.Config      // what the configuration file says about detection
+	Plugins   []Plugin          // detectors of the user's own
+	Teams     []Team            // who looks after what; the first that matches an entity has it
+	SLOs      []slo.Config      // that were declared
+	Capacity  []capacity.Config // things with limits that were declared
 
 	GraphExpiry      time.Duration // an edge not seen for this long is gone (1 h)
 	SnapshotEvery    time.Duration // of Tick's clock; model state to the state store (1 min)
@@ -130,6 +132,7 @@ type Pipeline struct {
 	balance  balance
 	owners   *owners
 	slos     sloBook
+	limits   limits
 
 	logHistory logHistory
 
@@ -171,6 +174,7 @@ func New(cfg Config, log *slog.Logger, reg prometheus.Registerer) (*Pipeline, er
 	if err := p.slos.init(cfg, reg, log); err != nil {
 		return nil, err
 	}
+	p.limits.init(cfg.Capacity, reg, log)
 	if err := p.wishes.init(cfg.Rules); err != nil {
 		return nil, err
 	}
@@ -216,9 +220,10 @@ func (p *Pipeline) Open(ctx context.Context, st Stores, now int64) error {
 func (p *Pipeline) Run(ctx context.Context, interval time.Duration) error {
 	t := time.NewTicker(interval)
 	defer t.Stop()
-	pluginsDone := make(chan struct{})
-	go func() { defer close(pluginsDone); p.runPlugins(ctx) }()
-	defer func() { <-pluginsDone }()
+	var beside sync.WaitGroup
+	beside.Go(func() { p.runPlugins(ctx) })
+	beside.Go(func() { p.runCapacity(ctx) })
+	defer beside.Wait()
 	for {
 		select {
 		case <-ctx.Done():

@@ -24,6 +24,7 @@ const (
 	blobBudget  = "alert_budget"
 	blobSLOs    = "slos"
 	blobSpoken  = "alert_presence"
+	blobLimits  = "capacity"
 )
 
 const (
