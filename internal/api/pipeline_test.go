@@ -165,6 +165,16 @@ func (p *samplePipeline) Services() []api.ServiceState {
 
 func (p *samplePipeline) GraphAt(t int64) *graph.View { return p.graph.AsOf(t) }
 
+func (p *samplePipeline) Capacity() ([]ops.Capacity, ops.CapacityState) {
+	at := func(days int64) *int64 { t := p.s.end + days*24*3600_000; return &t }
+	disk := ops.Capacity{ID: "1", Resource: "disk", Entity: telemetry.Entity{Kind: telemetry.KindHost, Name: "node-1"}, Labels: map[string]string{"mountpoint": "/data"},
+		Expr: "node_filesystem_avail_bytes", Unit: "By", Falling: true, Value: 5e9, Peak: 5e9, P10: at(1), P50: at(2), P90: at(4), InLead: .7, Lead: 3 * 24 * 3600_000, Growth: -2.5e9,
+		Drivers: []ops.CapacityShare{}, Urgent: true, Sentence: "disk of node-1 (/data): reaches 0 B in 2 days more likely than not."}
+	pool := ops.Capacity{ID: "2", Resource: "connection pool", Entity: telemetry.Entity{Kind: telemetry.KindService, Name: "orders"}, Labels: map[string]string{}, Unit: "1", Limit: 1, Value: .4, Peak: .5,
+		Lead: 24 * 3600_000, Drivers: []ops.CapacityShare{}, Sentence: "connection pool of orders: does not reach 100 % in the time looked ahead."}
+	return []ops.Capacity{disk, pool}, ops.CapacityState{Series: 2, Errors: []string{}}
+}
+
 func (p *samplePipeline) SLOs() []ops.SLO {
 	sli := .9987
 	gone := int64(3 * 3600_000)
