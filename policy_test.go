@@ -103,6 +103,7 @@ func layers() map[string]entry {
 		"internal/bench/events":      in(flow, "internal/bench/csvdata"),
 		"internal/bench/falsealarms": in(flow, "internal/demo/model", "internal/demo/plan"),
 		"internal/bench/forecast":    in(flow),
+		"internal/bench/capacity":    in(flow),
 		"internal/bench/ingest":      in(flow, "internal/pipeline"),
 		"internal/bench/load":        in(flow),
 		"internal/bench/loghub":      in(flow),

@@ -65,10 +65,10 @@ type ForecastResult struct {
 	Total  int   `json:"total" doc:"Series in the full result; at most 20 are forecast."`
 }
 
-// span is a forecast's grid.
-type span struct{ from, to, step, horizon int64 }
+// ahead is a forecast's grid.
+type ahead struct{ from, to, step, horizon int64 }
 
-func (in *forecastInput) grid(now time.Time) (g span, err error) {
+func (in *forecastInput) grid(now time.Time) (g ahead, err error) {
 	length := func(name, text string, def int64) int64 {
 		if text == "" || err != nil {
 			return def
@@ -146,7 +146,7 @@ func (s *Server) forecast(ctx context.Context, in *forecastInput) (*body[Forecas
 	return ok(out), nil
 }
 
-func fan(in *forecastInput, g span, sd store.SeriesData, bounds [3]*float64) Fan {
+func fan(in *forecastInput, g ahead, sd store.SeriesData, bounds [3]*float64) Fan {
 	f := Fan{Labels: sd.Labels.Map(), Past: toCurve(breakGaps(thin(sd.Samples, in.Points))), T: []int64{}, Mean: []float64{},
 		Low80: []float64{}, High80: []float64{}, Low95: []float64{}, High95: []float64{}, Seasons: []int64{}}
 	values := grid(sd.Samples, g)
@@ -178,7 +178,7 @@ func fan(in *forecastInput, g span, sd store.SeriesData, bounds [3]*float64) Fan
 }
 
 // grid lays samples on the steps, NaN where there is none, from the first on.
-func grid(samples []telemetry.Sample, g span) []float64 {
+func grid(samples []telemetry.Sample, g ahead) []float64 {
 	if len(samples) == 0 {
 		return nil
 	}

@@ -42,8 +42,11 @@ func (c *Correlator) grade(g *group, harm ops.Harm) {
 	in.Team = c.team(g, g.roots)
 	in.Harm = harm
 	s := Severity(g.evidence, in.Impact, len(g.entities), harm)
-	if s.Level == ops.LevelInfo && g.burns() != nil { // what was declared is never nothing
+	if r := g.burns(); r != nil && s.Level == ops.LevelInfo { // what was declared is never nothing
 		s.Level, s.Number, s.Grounds = ops.LevelMinor, max(s.Number, .3), "it burns a declared objective"
+		if r.a.Kind == ops.AnomalyPredicted {
+			s.Grounds = "a limit will be reached before one can act"
+		}
 	}
 	in.Severity, in.Level, in.Grounds = s.Number, s.Level, s.Grounds
 }
@@ -113,16 +116,19 @@ func (r rung) reached(burn, spent, impact float64, by *ops.SLOHarm) (at float64,
 }
 
 // burns is the group's anomaly of a declared objective's burn that lasts, or
-// nil.
+// else of a limit that will be reached, or nil.
 func (g *group) burns() *record {
-	i := slices.IndexFunc(g.records, func(r *record) bool { return r.a.Kind == ops.AnomalySLOBurn && r.a.Ended == 0 })
-	if i < 0 {
-		return nil
+	for _, kind := range []ops.AnomalyKind{ops.AnomalySLOBurn, ops.AnomalyPredicted} {
+		i := slices.IndexFunc(g.records, func(r *record) bool { return r.a.Kind == kind && r.a.Ended == 0 })
+		if i >= 0 {
+			return g.records[i]
+		}
 	}
-	return g.records[i]
+	return nil
 }
 
-// promised gives a group that burns a declared objective a verdict of its own
+// promised gives a group that burns a declared objective, or will reach a
+// limit, a verdict of its own
 // where cause analysis finds nothing that matters: a promise is broken all the
 // same.
 func (g *group) promised(j ops.Judgement) ops.Judgement {
@@ -131,6 +137,10 @@ func (g *group) promised(j ops.Judgement) ops.Judgement {
 		return j
 	}
 	j.Verdict, j.Severity = ops.VerdictUnknown, max(j.Severity, r.a.Severity*.5)
+	if r.a.Kind == ops.AnomalyPredicted {
+		j.Title, j.Sentence = fmt.Sprintf("%s: %s", r.a.Entity.Name, r.a.Series), r.a.Text
+		return j
+	}
 	j.Title = fmt.Sprintf("%s: error budget burns", r.a.Entity.Name)
 	j.Sentence = r.a.Text + "; no cause stands out."
 	return j

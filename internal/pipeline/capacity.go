@@ -345,12 +345,8 @@ func (p *Pipeline) readLimit(ctx context.Context, x *limit, s *ops.Capacity, now
 		expr = narrow
 	}
 	s.Expr = expr
-	over := "max_over_time"
-	if r.Falling {
-		over = "min_over_time"
-	}
 	to := now - now%(5*minuteMS)
-	found, err := p.evalLimit(ctx, over+"(("+expr+")[1h:10m])", to-limitsPast, to, hourMS)
+	found, err := p.evalLimit(ctx, over(r)+"(("+expr+")[1h:5m])", to-limitsPast, to, hourMS)
 	if err != nil {
 		return forecast.Supply{}, err
 	}
@@ -379,6 +375,14 @@ func (p *Pipeline) readLimit(ctx context.Context, x *limit, s *ops.Capacity, now
 	h := fnv.New64a()
 	_, _ = h.Write([]byte(s.ID))
 	return forecast.Supply{Values: values, Step: step, Limit: s.Limit, Falling: r.Falling, Seed: h.Sum64()}, nil
+}
+
+// over names the function that keeps peaks, or lows.
+func over(r *capacity.Rule) string {
+	if r.Falling {
+		return "min_over_time"
+	}
+	return "max_over_time"
 }
 
 func hourly(found []store.SeriesData, ls labels.Labels, from, to int64) []float64 {

@@ -24,7 +24,7 @@ func (p *Pipeline) drive(ctx context.Context, x *limit, s *ops.Capacity, now int
 		return
 	}
 	to := now - now%(5*minuteMS)
-	found, err := p.evalLimit(ctx, x.rule.Breakdown, to-limitsPast, to, hourMS)
+	found, err := p.evalLimit(ctx, over(x.rule)+"(("+x.rule.Breakdown+")[1h:5m])", to-limitsPast, to, hourMS)
 	if err != nil {
 		s.Note = "its breakdown cannot be evaluated: " + err.Error()
 		return
