@@ -110,6 +110,40 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/capacity": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Things with limits, and when they will reach them, the most urgent first */
+        get: operations["list-capacity"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/capacity/plan": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A weekly schedule of replicas for a demand */
+        get: operations["plan-capacity"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/changed": {
         parameters: {
             query?: never;
@@ -208,6 +242,23 @@ export interface paths {
         };
         /** Stream of what changes (server-sent events); each is a hint to read again */
         get: operations["events"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/forecast": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How the results of a PromQL query go on, with intervals */
+        get: operations["forecast"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1069,6 +1120,81 @@ export interface components {
             /** Format: double */
             short_rate: number;
         };
+        Candidate: {
+            /** Format: double */
+            mae: number;
+            name: string;
+            text: string;
+            /** Format: double */
+            weight: number;
+        };
+        Capacity: {
+            anomaly_id?: string;
+            /** Format: int64 */
+            computed_unix_ms: number;
+            drivers: components["schemas"]["CapacityShare"][];
+            entity: components["schemas"]["Entity"];
+            expr: string;
+            falling: boolean;
+            /** Format: double */
+            growth_per_day: number;
+            id: string;
+            instance: components["schemas"]["Entity"];
+            labels: {
+                [key: string]: string;
+            };
+            /** Format: int64 */
+            lead_time_ms: number;
+            /** Format: double */
+            limit: number;
+            /** Format: int64 */
+            next_unix_ms: number;
+            note?: string;
+            /** Format: int64 */
+            p10_unix_ms: number | null;
+            /** Format: int64 */
+            p50_unix_ms: number | null;
+            /** Format: int64 */
+            p90_unix_ms: number | null;
+            /** Format: double */
+            peak: number;
+            /** Format: double */
+            probability_within_lead_time: number;
+            reached: boolean;
+            reason: string;
+            resource: string;
+            sentence: string;
+            unit: string;
+            urgent: boolean;
+            /** Format: double */
+            value: number;
+        };
+        CapacityList: {
+            capacity: components["schemas"]["Capacity"][];
+            state: components["schemas"]["CapacityState"];
+            /** Format: int64 */
+            total: number;
+        };
+        CapacityShare: {
+            /** Format: double */
+            growth_per_day: number;
+            name: string;
+            /** Format: double */
+            share: number;
+        };
+        CapacityState: {
+            /** Format: int64 */
+            computed: number;
+            errors: string[];
+            /** Format: int64 */
+            last_unix_ms: number;
+            /** Format: int64 */
+            refused: number;
+            /** Format: int64 */
+            series: number;
+            /** Format: int64 */
+            waiting: number;
+        };
         Cause: {
             changes: components["schemas"]["Change"][] | null;
             entity: components["schemas"]["Entity"];
@@ -1396,6 +1522,28 @@ export interface components {
             /** Format: double */
             z: number;
         };
+        Exhaustion: {
+            /** Format: int64 */
+            ahead_ms: number;
+            /** Format: int64 */
+            bucket_ms: number;
+            /** Format: int64 */
+            buckets: number;
+            /** Format: double */
+            growth_per_day: number;
+            /** Format: int64 */
+            p10_in_ms: number | null;
+            /** Format: int64 */
+            p50_in_ms: number | null;
+            /** Format: int64 */
+            p90_in_ms: number | null;
+            /** Format: double */
+            peak: number;
+            reached: boolean;
+            reason: string;
+            /** Format: double */
+            within: number;
+        };
         Explained: {
             by: components["schemas"]["Entity"];
             /** Format: double */
@@ -1475,6 +1623,27 @@ export interface components {
             name: string;
             text: string;
         };
+        Fan: {
+            /** @description Best first; weights add up to 1. */
+            candidates?: components["schemas"]["Candidate"][] | null;
+            high80: number[];
+            high95: number[];
+            labels: {
+                [key: string]: string;
+            };
+            /** @description When the limit is reached, if one was given. */
+            limit?: components["schemas"]["Exhaustion"];
+            low80: number[];
+            low95: number[];
+            mean: number[];
+            /** @description Why there is no forecast. */
+            note?: string;
+            past: components["schemas"]["Curve"];
+            reason: string;
+            /** @description Lengths of the cycles that were used. */
+            seasons_ms: number[];
+            t_unix_ms: number[];
+        };
         FeedState: {
             /** Format: int64 */
             last_received_unix_ms: number;
@@ -1537,6 +1706,23 @@ export interface components {
             unit: string;
             /** Format: double */
             within: number;
+        };
+        ForecastResult: {
+            /** Format: int64 */
+            from_unix_ms: number;
+            result: components["schemas"]["Fan"][];
+            /** Format: int64 */
+            step_ms: number;
+            /**
+             * Format: int64
+             * @description Where the past ends and the forecast begins.
+             */
+            to_unix_ms: number;
+            /**
+             * Format: int64
+             * @description Series in the full result; at most 20 are forecast.
+             */
+            total: number;
         };
         GeneralDetection: {
             /** Format: double */
@@ -1872,6 +2058,28 @@ export interface components {
             to_unix_ms: number;
             /** Format: int64 */
             total: number;
+        };
+        Plan: {
+            demand: number[] | null;
+            /** Format: double */
+            exceeded: number;
+            /** Format: double */
+            headroom: number;
+            /** Format: double */
+            per_replica: number;
+            reason: string;
+            replicas: number[] | null;
+            /** Format: double */
+            risk: number;
+            /** Format: double */
+            saved: number;
+            /** Format: double */
+            static_exceeded: number;
+            /** Format: int64 */
+            static_replicas: number;
+            time_zone: string;
+            /** Format: int64 */
+            weeks: number;
         };
         PluginState: {
             /**
@@ -2619,6 +2827,85 @@ export interface operations {
             };
         };
     };
+    "list-capacity": {
+        parameters: {
+            query?: {
+                /** @description kind/name */
+                entity?: string;
+                /** @description disk, certificate, a declaration's name... */
+                resource?: string;
+                /** @description Only what will reach its limit before one can act. */
+                urgent?: boolean;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CapacityList"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "plan-capacity": {
+        parameters: {
+            query: {
+                /** @description PromQL with one result: the demand. */
+                query: string;
+                /** @description What one replica serves, in the query's unit. */
+                per_replica: number;
+                /** @description Share of time in which demand may exceed the plan. */
+                risk?: number;
+                /** @description On top: 0.1 is a tenth. */
+                headroom?: number;
+                /** @description Replicas at any hour. */
+                least?: number;
+                /** @description IANA name; the week is that of its wall clock. */
+                time_zone?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Plan"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
     "what-changed": {
         parameters: {
             query?: {
@@ -2859,6 +3146,58 @@ export interface operations {
                         /** @description The retry time in milliseconds. */
                         retry?: number;
                     }[];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    forecast: {
+        parameters: {
+            query: {
+                /** @description PromQL. */
+                query: string;
+                /** @description How far ahead: 6h, 14d. */
+                horizon?: string;
+                /** @description Distance of two values; by the horizon when empty. */
+                step?: string;
+                /** @description How much of the past is used; by the step when empty. */
+                history?: string;
+                /** @description Where the past ends: Unix ms, RFC 3339 or an age such as -1h. Default: now. */
+                at?: string;
+                /** @description The quantity is never below. */
+                low?: string;
+                /** @description The quantity is never above. */
+                high?: string;
+                /** @description When is this value reached? */
+                limit?: string;
+                /** @description Whether the limit is reached rising or falling. */
+                direction?: "up" | "down";
+                /** @description Of the past that is sent. */
+                points?: number;
+                /** @description Whether to send the methods' errors. */
+                candidates?: boolean;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ForecastResult"];
                 };
             };
             /** @description Error */
