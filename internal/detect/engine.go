@@ -132,6 +132,7 @@ func (e *Engine) judge(s *series, p *telemetry.Point) *ops.Anomaly {
 	s.row.n++
 	if s.det.base.n%seasonEvery == 0 {
 		e.grant(s)
+		e.watchChange(s, p.T)
 	}
 	if !s.busy() {
 		return nil

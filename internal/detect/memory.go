@@ -38,7 +38,11 @@ func (e *Engine) StateBytes() int {
 		if s.det.base.season != nil {
 			total += s.det.base.season.Bytes()
 		}
-		total += s.extra().less.bytes()
+		x := s.extra()
+		total += x.less.bytes()
+		if x.change != nil {
+			total += changeBytes
+		}
 		for _, r := range s.reports() {
 			if r != nil {
 				total += int(unsafe.Sizeof(*r)) + len(r.a.ID)

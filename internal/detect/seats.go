@@ -65,8 +65,9 @@ const rowBytes = int(unsafe.Sizeof(row{}) + unsafe.Sizeof([rowSize]seat{}))
 
 // extra is what few series have, so that it has no room in the state of all.
 type extra struct {
-	less  *less   // what it gave up when it stepped down
-	still *report // an open flat line
+	less   *less   // what it gave up when it stepped down
+	still  *report // an open flat line
+	change *change // of the full tier
 }
 
 // extra gives what a series has beside its state. The row is locked.

@@ -17,7 +17,7 @@ import (
 // of series, the time at which the feed came back, and their CRC.
 const (
 	snapshotMagic   = "NORNDET"
-	snapshotVersion = 6
+	snapshotVersion = 7
 	maxFrame        = 1 << 20
 )
 

@@ -175,6 +175,7 @@ func (a *alarm) walk(c *codec) {
 func (x *extra) walk(c *codec) {
 	walkLess(&x.less, c)
 	walkReport(&x.still, c)
+	walkChange(&x.change, c)
 }
 
 func (s *shape) walk(c *codec) {

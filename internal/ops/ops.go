@@ -20,7 +20,9 @@ const (
 	AnomalyLevel       AnomalyKind = "level_shift"
 	AnomalyShape       AnomalyKind = "shape" // novelty of the sequence
 	AnomalySilence     AnomalyKind = "silence"
-	AnomalyFlat        AnomalyKind = "flat_line" // a series that always moved repeats one value
+	AnomalyFlat        AnomalyKind = "flat_line"       // a series that always moved repeats one value
+	AnomalyVariance    AnomalyKind = "variance_change" // the noise grew or shrank, and stayed so
+	AnomalyTrend       AnomalyKind = "trend_change"    // it rises or falls day after day
 	AnomalyNewTemplate AnomalyKind = "new_template"
 	AnomalyLogRate     AnomalyKind = "log_rate"
 	AnomalyRare        AnomalyKind = "rare_template"  // a message of failure that came seldom, long ago, and is back

@@ -154,7 +154,7 @@ func (r Rule) compile(p parser.Parser, key string, bad report) rule {
 
 // members are the names of detection's members, as anomalies carry them.
 func members() []string {
-	return []string{"level", "drift", "spike", "shape", "silence", "flat", "up", "load", "joint", "jump", "distance", "run", "novelty", "size"}
+	return []string{"level", "drift", "spike", "shape", "silence", "flat", "up", "load", "joint", "variance", "trend", "jump", "distance", "run", "novelty", "size"}
 }
 
 func isMember(name string) bool {
