@@ -209,6 +209,9 @@ func (s *series) fullBytes() int {
 	if n == 0 {
 		n = 450
 	}
+	if s.extra().change != nil {
+		n += changeBytes
+	}
 	return n
 }
 

@@ -103,6 +103,9 @@ func (s *series) setStill(r *report) {
 func (s *series) setLess(l *less) {
 	x := s.extra()
 	x.less = l
+	if l != nil {
+		x.change = nil // it begins anew when the series is back in the full tier
+	}
 	s.setExtra(x)
 }
 
