@@ -106,6 +106,14 @@ func TestFacetsAndHistogramCountTheSameLines(t *testing.T) {
 	if len(one.Facets) != 1 || len(one.Facets[0].Values) != 1 || one.Facets[0].Values[0] != (api.FacetValue{Value: "orders", Count: 120}) {
 		t.Errorf("services with errors: %+v", one.Facets)
 	}
+	whole := read[api.FacetList](t, srv, "/api/v1/logs/facets?field=service&from=-3h&query=")
+	lines := uint64(0)
+	for _, v := range whole.Facets[0].Values {
+		lines += v.Count
+	}
+	if lines != 1020 || len(whole.Facets[0].Values) != 4 {
+		t.Errorf("one field without a query: %+v", whole.Facets)
+	}
 	many := read[api.LogHistogram](t, srv, "/api/v1/logs/histogram?from=-3h&by=trace_id&points=2")
 	if len(many.Groups) != 12 || many.Groups[11].Value != "other" || many.Total != 1020 {
 		t.Errorf("%d groups, last %q", len(many.Groups), many.Groups[len(many.Groups)-1].Value)
