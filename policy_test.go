@@ -85,6 +85,7 @@ func layers() map[string]entry {
 		"internal/ingest/remotewrite":  in(adapters, "internal/ingest"),
 		"internal/ingest/scrape":       in(adapters, "internal/ingest"),
 		"internal/ingest/syslog":       in(adapters, "internal/ingest"),
+		"internal/ingest/tools":        in(adapters, "internal/ingest"),
 		"internal/ingest/web":          in(adapters, "internal/ingest"),
 		"internal/plugin/wasm":         in(adapters),
 		"internal/store/state":         in(adapters),

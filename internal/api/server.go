@@ -170,6 +170,7 @@ func (s *Server) routes() {
 	get(s, "list-series", "series", "Find watched series", s.listSeries)
 	get(s, "get-series", "series/{id}", "One series and how it is judged", s.getSeries)
 	get(s, "get-series-data", "series/{id}/data", "Values, expected band and anomalies of a series", s.getSeriesData)
+	get(s, "list-alerts", "alerts", "Other tools' alerts, also those that no entity was found for", s.listAlerts)
 	get(s, "drilldown", "drilldown", "The combination of labels, log fields or span attributes that a deviation comes from", s.drilldown)
 	get(s, "query", "query", "Evaluate PromQL over a range", s.query)
 	s.registerLogs()

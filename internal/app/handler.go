@@ -12,6 +12,7 @@ import (
 	"github.com/norn-aiops/norn/internal/ingest/alertmanager"
 	"github.com/norn-aiops/norn/internal/ingest/past"
 	"github.com/norn-aiops/norn/internal/ingest/remotewrite"
+	"github.com/norn-aiops/norn/internal/ingest/tools"
 	ingestweb "github.com/norn-aiops/norn/internal/ingest/web"
 	"github.com/norn-aiops/norn/web"
 )
@@ -23,6 +24,8 @@ func routes() []api.Route {
 		{Method: http.MethodPost, Path: "/api/v1/write", Summary: "Prometheus remote write 1.0 and 2.0"},
 		{Method: http.MethodPost, Path: "/api/v2/alerts", Summary: "Alerts as Alertmanager's API v2 takes them"},
 		{Method: http.MethodGet, Path: "/api/v2/status", Summary: "Status as Alertmanager's API v2 gives it"},
+		{Method: http.MethodPost, Path: "/api/v1/alerts/{tool}", Summary: "Alerts by the webhooks of grafana, pagerduty (Events API v2), zabbix, nagios (and Icinga)"},
+		{Method: http.MethodPost, Path: "/v2/enqueue", Summary: "Events as PagerDuty's Events API v2 takes them"},
 		{Method: http.MethodPost, Path: "/api/v1/changes", Summary: "Deploys, configuration changes, scaling, flags"},
 		{Method: http.MethodPost, Path: "/api/v1/import/logs", Summary: "Log records as JSON lines; with ?history=true they are the past: no limit of age but the store's, and no alarm"},
 		{Method: http.MethodPost, Path: "/api/v1/import/metrics", Summary: "Metrics as CSV"},
@@ -59,6 +62,10 @@ func (a *App) handler(ctx context.Context) (http.Handler, error) {
 	am.Watch(firing)
 	a.parts = append(a.parts, part{name: "alertmanager", run: am.Run})
 	protect("/api/v2/", am)
+	others := tools.New(tools.Options{Sink: a.pipe, Limits: a.limits(), Counters: a.counters, Logger: a.log})
+	others.Watch(firing)
+	protect("POST /api/v1/alerts/", others)
+	protect("POST /v2/enqueue", others)
 	in := ingestweb.New(ingestweb.Options{
 		Sink: a.pipe, Metrics: a.stores.metrics, Limits: a.limits(), Counters: a.counters, Logger: a.log,
 	})

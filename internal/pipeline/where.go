@@ -76,9 +76,9 @@ func (p *Pipeline) findPlace(ctx context.Context, in *cause.Input, root *ops.Cau
 	var a where.Answer
 	var err error
 	switch {
-	case best.Signal == telemetry.SignalLatency, best.Signal == telemetry.SignalErrors:
+	case p.st.Traces != nil && (best.Signal == telemetry.SignalLatency || best.Signal == telemetry.SignalErrors):
 		a, err = where.Spans(ctx, p.st.Traces, where.SpanQuery{Service: root.Entity.Name, Latency: best.Signal == telemetry.SignalLatency, Window: w, Limit: 4000})
-	case best.Signal == telemetry.SignalLogs:
+	case p.st.Logs != nil && best.Signal == telemetry.SignalLogs:
 		a, err = where.Logs(ctx, p.st.Logs, where.LogQuery{Query: linesOf(in, root.Entity, best.Series), Window: w})
 	}
 	if err == nil && len(a.Elements) == 0 {

@@ -55,6 +55,17 @@ func link(get func(Targets) string) func(Targets) (string, string, error) {
 	return func(t Targets) (string, string, error) { return split(get(t)) }
 }
 
+// tool is where another tool's webhook goes to: beside Alertmanager's.
+func tool(name string) func(Targets) string {
+	return func(t Targets) string {
+		base, found := strings.CutSuffix(t.Alerts, "/api/v2/alerts")
+		if !found {
+			return ""
+		}
+		return base + "/api/v1/alerts/" + name
+	}
+}
+
 const label = 20 << 10 // beyond the default limit of a label, 16 KiB
 
 func endpoints() []endpoint {
@@ -72,6 +83,14 @@ func endpoints() []endpoint {
 		{protocol: "remote_write", target: link(func(t Targets) string { return t.RemoteWrite }), contentType: "application/x-protobuf", snappy: true, guarded: true},
 		{protocol: "alertmanager", target: link(func(t Targets) string { return t.Alerts }), contentType: "application/json", guarded: true, encodings: true,
 			good: `[]`, hugeLabel: `[{"labels":{"alertname":"` + huge(label) + `"}}]`},
+		{protocol: "grafana", target: link(tool("grafana")), contentType: "application/json", guarded: true, encodings: true,
+			good: `{"alerts":[]}`, hugeLabel: `{"alerts":[{"status":"firing","labels":{"alertname":"` + huge(label) + `"}}]}`},
+		{protocol: "pagerduty", target: link(tool("pagerduty")), contentType: "application/json", guarded: true, encodings: true,
+			good: `{"event_action":"acknowledge"}`, hugeLabel: `{"event_action":"trigger","payload":{"source":"a","summary":"` + huge(label) + `"}}`},
+		{protocol: "zabbix", target: link(tool("zabbix")), contentType: "application/json", guarded: true, encodings: true,
+			good: `{}`, hugeLabel: `{"event_id":"1","name":"` + huge(label) + `"}`},
+		{protocol: "nagios", target: link(tool("nagios")), contentType: "application/json", guarded: true, encodings: true,
+			good: `{}`, hugeLabel: `{"host":"` + huge(label) + `","state":"DOWN"}`},
 		{protocol: "json", target: link(func(t Targets) string { return t.Logs }), contentType: "application/x-ndjson", encodings: true, guarded: true,
 			good: "{\"msg\":\"x\"}\n", hugeLabel: "{\"msg\":\"x\",\"a\":\"" + huge(label) + "\"}\n"},
 		{protocol: "csv", target: link(func(t Targets) string { return t.Metrics }), contentType: "text/csv", encodings: true, guarded: true,

@@ -21,6 +21,7 @@ import (
 	"github.com/norn-aiops/norn/internal/ingest/otlp"
 	"github.com/norn-aiops/norn/internal/ingest/remotewrite"
 	"github.com/norn-aiops/norn/internal/ingest/syslog"
+	"github.com/norn-aiops/norn/internal/ingest/tools"
 	"github.com/norn-aiops/norn/internal/ingest/web"
 	"github.com/norn-aiops/norn/internal/telemetry"
 )
@@ -79,6 +80,7 @@ func all(t *testing.T) malformed.Targets {
 	mux := http.NewServeMux()
 	mux.Handle("POST /api/v1/write", remotewrite.New(remotewrite.Options{Metrics: db}))
 	mux.Handle("POST /api/v2/alerts", alertmanager.New(alertmanager.Options{Sink: takes{}}))
+	mux.Handle("POST /api/v1/alerts/", tools.New(tools.Options{Sink: takes{}}))
 	mux.Handle("POST /api/v1/", web.New(web.Options{Sink: takes{}, Metrics: db}))
 	main, err := ingest.Listen(ingest.ServerOptions{Addr: "127.0.0.1:0", Protocol: "http", Handler: mux})
 	must(err)
@@ -111,7 +113,7 @@ func TestEveryReceiverAnswersBrokenRequestsProperly(t *testing.T) {
 		})
 	}
 	_ = g.Wait() // its functions report to t
-	if len(seen) != 11 {
+	if len(seen) != 15 {
 		t.Errorf("protocols attacked: %v", seen)
 	}
 	// Still healthy: good ones are taken.

@@ -38,6 +38,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/alerts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Other tools' alerts, also those that no entity was found for */
+        get: operations["list-alerts"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/anomalies": {
         parameters: {
             query?: never;
@@ -751,6 +768,38 @@ export interface components {
             text?: string;
             /** @description The person; 'console' when empty. */
             who?: string;
+        };
+        Alert: {
+            annotations?: {
+                [key: string]: string;
+            };
+            caller: components["schemas"]["Entity"];
+            /** Format: int64 */
+            ends_at_unix_ms: number;
+            entity: components["schemas"]["Entity"];
+            fingerprint: string;
+            labels: {
+                [key: string]: string;
+            };
+            link?: string;
+            name: string;
+            severity: string;
+            source: string;
+            /** Format: int64 */
+            starts_at_unix_ms: number;
+        };
+        AlertList: {
+            alerts: components["schemas"]["Alert"][];
+            /**
+             * Format: int64
+             * @description That match; at most limit are sent.
+             */
+            total: number;
+            /**
+             * Format: int64
+             * @description Of them, alerts that no entity was found for: they join incidents by time and text only.
+             */
+            unresolved: number;
         };
         Anomaly: {
             /** Format: int32 */
@@ -2666,6 +2715,47 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
+    "list-alerts": {
+        parameters: {
+            query?: {
+                /** @description Start: Unix ms, RFC 3339, or an age such as -1h. Default: one hour before the end. */
+                from?: string;
+                /** @description End, in the same forms. Default: now. */
+                to?: string;
+                /** @description Only alerts that no entity was found for. */
+                unresolved?: boolean;
+                /** @description Only alerts that have not ended. */
+                firing?: boolean;
+                /** @description Only this tool's. */
+                source?: string;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertList"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
     "list-anomalies": {
         parameters: {
             query?: {
