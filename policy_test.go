@@ -72,6 +72,8 @@ func layers() map[string]entry {
 		"internal/logread":          in(stages),
 		"internal/normalize":        in(stages),
 		"internal/rules":            in(stages), // the operator's word
+		"internal/report":           in(stages), // how operations fare
+		"internal/simulate":         in(stages), // what if
 		"internal/slo":              in(stages),
 		"internal/topology":         in(stages),
 
@@ -116,6 +118,7 @@ func layers() map[string]entry {
 		"internal/bench/seed":        in(flow),
 		"internal/bench/nab":         in(flow, "internal/bench/csvdata"),
 		"internal/bench/storm":       in(flow),
+		"internal/bench/whatif":      in(flow),
 		"internal/bench/vector":      in(flow, "internal/bench/csvdata"),
 		"internal/where":             in(flow), // tables for a drill-down
 		"internal/replay":            in(flow, "internal/pipeline"),

@@ -42,7 +42,7 @@ func benchCommand() *cobra.Command {
 	var output string
 	c := &cobra.Command{Use: "bench", Short: "Measure Norn on public data and against bare engines"}
 	c.PersistentFlags().StringVarP(&output, "output", "o", "table", "table or json")
-	c.AddCommand(benchCorrelate(&output), benchStorm(&output), benchEvents(&output), benchCSV(&output), benchNAB(&output), benchIngest(&output), benchDetect(&output), benchSeason(&output), benchFalseAlarms(&output), benchSeed(&output), benchLoad(&output), benchForecast(&output), benchCapacity(&output), benchDrilldown(&output), benchLoghub(&output), benchLogparse(&output), benchLogseq(&output), benchLogs(&output), benchLogSearch(&output), benchRedact(&output),
+	c.AddCommand(benchCorrelate(&output), benchStorm(&output), benchEvents(&output), benchCSV(&output), benchNAB(&output), benchIngest(&output), benchDetect(&output), benchSeason(&output), benchFalseAlarms(&output), benchSeed(&output), benchLoad(&output), benchForecast(&output), benchCapacity(&output), benchDrilldown(&output), benchLoghub(&output), benchLogparse(&output), benchLogseq(&output), benchLogs(&output), benchLogSearch(&output), benchRedact(&output), benchWhatif(&output),
 		benchVector(&output, smdSet()), benchVector(&output, skabSet()))
 	return c
 }

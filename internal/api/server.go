@@ -183,6 +183,9 @@ func (s *Server) routes() {
 	get(s, "get-trace", "traces/{id}", "All spans of one trace", s.getTrace)
 	get(s, "list-changes", "changes", "Deploys, configuration and other changes", s.listChanges)
 	get(s, "list-anomalies", "anomalies", "Anomalies of a time range", s.listAnomalies)
+	get(s, "whatif", "whatif", "What breaks first, at what load, and what to add, when something happens", s.whatif)
+	get(s, "report", "report", "How operations fare: times to detect, acknowledge and repair, trends, where effort pays", s.getReport)
+	get(s, "report-page", "report.html", "The report as one page that can be printed and sent", s.getReportPage)
 	s.registerDetection()
 	s.registerBacktests()
 	s.registerEvents()
@@ -257,6 +260,12 @@ func schemaName(t reflect.Type, hint string) string {
 	of := t
 	for of.Kind() == reflect.Pointer {
 		of = of.Elem()
+	}
+	if strings.HasSuffix(of.PkgPath(), "/internal/simulate") {
+		return "WhatIf" + of.Name()
+	}
+	if strings.HasSuffix(of.PkgPath(), "/internal/report") && of.Name() != "Report" {
+		return "Report" + of.Name()
 	}
 	if strings.HasSuffix(of.PkgPath(), "/internal/backtest") {
 		return "Backtest" + of.Name()

@@ -81,6 +81,16 @@ const detection = createRoute({
   },
 });
 
+const report = createRoute({
+  getParentRoute: () => root,
+  path: "/report",
+  component: lazyRouteComponent(() => import("./pages/ReportPage"), "ReportPage"),
+  validateSearch: (s: Record<string, unknown>): { from?: string | undefined; by?: "service" | "team" | "kind" | "cause" | undefined } => {
+    const by = s["by"];
+    return { from: text(s["from"]), by: by === "service" || by === "team" || by === "kind" || by === "cause" ? by : undefined };
+  },
+});
+
 const explore = createRoute({
   getParentRoute: () => root,
   path: "/explore",
@@ -111,7 +121,7 @@ function stringifySearch(o: Record<string, unknown>): string {
 }
 
 export const router = createRouter({
-  routeTree: root.addChildren([now, incidents, incident, detection, backtest, explore]),
+  routeTree: root.addChildren([now, incidents, incident, detection, backtest, explore, report]),
   defaultPendingComponent: () => <Loading lines={4} height={80} />,
   scrollRestoration: true,
   parseSearch,

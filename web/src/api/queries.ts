@@ -245,3 +245,13 @@ export const sloQuery = queryOptions({
   queryFn: ({ signal }) => get("/api/v1/slos", {}, signal),
   refetchInterval: 15_000,
 });
+
+export type ReportBy = "service" | "team" | "kind" | "cause";
+
+export const reportQuery = (from: string, by: ReportBy) =>
+  queryOptions({
+    queryKey: ["report", from, by],
+    queryFn: ({ signal }) => get("/api/v1/report", { query: { from, by } }, signal),
+    placeholderData: keepPreviousData,
+    refetchInterval: 60_000,
+  });

@@ -607,6 +607,40 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/report": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How operations fare: times to detect, acknowledge and repair, trends, where effort pays */
+        get: operations["report"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/report.html": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The report as one page that can be printed and sent */
+        get: operations["report-page"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/series": {
         parameters: {
             query?: never;
@@ -752,6 +786,23 @@ export interface paths {
         };
         /** All spans of one trace */
         get: operations["get-trace"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/whatif": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What breaks first, at what load, and what to add, when something happens */
+        get: operations["whatif"];
         put?: never;
         post?: never;
         delete?: never;
@@ -2206,6 +2257,117 @@ export interface components {
             /** Format: double */
             weight: number;
         };
+        Report: {
+            /** @enum {string} */
+            by: "service" | "team" | "kind" | "cause";
+            effort: components["schemas"]["ReportEffort"][];
+            /** Format: int64 */
+            from_unix_ms: number;
+            groups: components["schemas"]["ReportGroup"][];
+            notes: string[];
+            sentence: string;
+            /** Format: int64 */
+            to_unix_ms: number;
+            trends: components["schemas"]["ReportTrend"][];
+            weeks: components["schemas"]["ReportWeek"][];
+            whole: components["schemas"]["ReportMeasures"];
+        };
+        ReportEffort: {
+            cause: string;
+            /** Format: double */
+            hours_high: number;
+            /** Format: double */
+            hours_low: number;
+            /** Format: double */
+            hours_per_30_days: number;
+            /** @enum {string} */
+            phase: "detect" | "acknowledge" | "repair";
+            /** Format: double */
+            phase_share: number;
+            sentence: string;
+        };
+        ReportGroup: {
+            /** Format: double */
+            lost_share: number;
+            /** Format: double */
+            lost_share_cumulative: number;
+            measures: components["schemas"]["ReportMeasures"];
+            name: string;
+            trends: components["schemas"]["ReportTrend"][];
+        };
+        ReportMeasures: {
+            after_change: components["schemas"]["ReportShare"];
+            /** Format: double */
+            alerts_per_incident: number;
+            /** Format: double */
+            impact_hours: number;
+            /** Format: int64 */
+            incidents: number;
+            /** Format: double */
+            lost_hours: number;
+            /** Format: double */
+            mtbf_seconds: number;
+            mtta: components["schemas"]["ReportStat"];
+            mttd: components["schemas"]["ReportStat"];
+            mttr: components["schemas"]["ReportStat"];
+            noise: components["schemas"]["ReportShare"];
+            /** Format: int64 */
+            open: number;
+            /** Format: double */
+            per_30_days: number;
+            repeats: components["schemas"]["ReportShare"];
+            resolved_unattended: components["schemas"]["ReportShare"];
+        };
+        ReportShare: {
+            /** Format: double */
+            high: number;
+            /** Format: double */
+            low: number;
+            /** Format: int64 */
+            of: number;
+            /** Format: double */
+            value: number;
+        };
+        ReportStat: {
+            /** Format: double */
+            mean_high_seconds: number;
+            /** Format: double */
+            mean_low_seconds: number;
+            /** Format: double */
+            mean_seconds: number;
+            /** Format: double */
+            median_seconds: number;
+            /** Format: int64 */
+            n: number;
+            /** Format: double */
+            p90_seconds: number;
+        };
+        ReportTrend: {
+            /** @enum {string} */
+            figure: "incidents" | "mttd" | "mtta" | "mttr";
+            /** Format: int64 */
+            n: number;
+            /** Format: double */
+            p_value: number;
+            sentence: string;
+            /** Format: double */
+            slope_high: number;
+            /** Format: double */
+            slope_low: number;
+            /** Format: double */
+            slope_per_30_days: number;
+            test: string;
+            /** @enum {string} */
+            verdict: "rises" | "falls" | "no change shown" | "too few to tell";
+        };
+        ReportWeek: {
+            /** Format: int64 */
+            from_unix_ms: number;
+            /** Format: int64 */
+            incidents: number;
+            /** Format: double */
+            lost_hours: number;
+        };
         Rule: {
             /** @description Which way is bad: up, down or both. */
             direction?: string;
@@ -2698,6 +2860,80 @@ export interface components {
             time_zone?: string;
             /** @description HH:MM, not included; 24:00 is the end of the day. Not after from: over midnight. */
             to: string;
+        };
+        WhatIfAnswer: {
+            /** Format: double */
+            asked: number;
+            breaks: boolean;
+            effects: components["schemas"]["WhatIfEffect"][];
+            entity: components["schemas"]["Entity"];
+            first?: components["schemas"]["WhatIfEffect"];
+            /** @enum {string} */
+            kind: "surge" | "ddos" | "loss" | "slow" | "users";
+            sentence: string;
+            unit: string;
+            unknown: components["schemas"]["WhatIfEffect"][];
+            when?: components["schemas"]["WhatIfWhen"];
+        };
+        WhatIfCurve: {
+            /** Format: double */
+            base_seconds: number;
+            breaking_load_per_second: components["schemas"]["WhatIfRange"];
+            entity: components["schemas"]["Entity"];
+            /** Format: int64 */
+            instances: number;
+            known: boolean;
+            /** Format: double */
+            load_per_second: number;
+            /** @enum {string} */
+            model: "" | "utilisation" | "queue" | "utilisation+queue" | "universal scalability";
+            /** Format: double */
+            most_seen_per_second: number;
+            /** Format: int64 */
+            points: number;
+            refusal?: string;
+            /** Format: int64 */
+            servers: number;
+            /** Format: double */
+            usual_seconds: number;
+            /** Format: double */
+            utilisation: number;
+        };
+        WhatIfEffect: {
+            /** Format: int64 */
+            add_instances: number;
+            breaking_at: components["schemas"]["WhatIfRange"];
+            breaking_load_per_second: components["schemas"]["WhatIfRange"];
+            curve: components["schemas"]["WhatIfCurve"];
+            entity: components["schemas"]["Entity"];
+            gone: boolean;
+            /** Format: double */
+            in_flight_then: number;
+            /** Format: double */
+            latency_then_seconds: number;
+            /** Format: double */
+            load_per_second: number;
+            /** Format: double */
+            load_then_per_second: number;
+            /** Format: double */
+            probability: number;
+            text: string;
+        };
+        WhatIfRange: {
+            /** Format: double */
+            p10: number;
+            /** Format: double */
+            p50: number;
+            /** Format: double */
+            p90: number;
+        };
+        WhatIfWhen: {
+            /** Format: int64 */
+            early_unix_ms: number | null;
+            /** Format: int64 */
+            expected_unix_ms: number | null;
+            /** Format: int64 */
+            late_unix_ms: number | null;
         };
         Why: {
             anomaly_id: string;
@@ -3996,6 +4232,79 @@ export interface operations {
             };
         };
     };
+    report: {
+        parameters: {
+            query?: {
+                /** @description Start: Unix ms, RFC 3339, or an age such as -1h. Default: one hour before the end. */
+                from?: string;
+                /** @description End, in the same forms. Default: now. */
+                to?: string;
+                /** @description What incidents are grouped by. */
+                by?: "service" | "team" | "kind" | "cause";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Report"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "report-page": {
+        parameters: {
+            query?: {
+                /** @description Start: Unix ms, RFC 3339, or an age such as -1h. Default: one hour before the end. */
+                from?: string;
+                /** @description End, in the same forms. Default: now. */
+                to?: string;
+                /** @description What incidents are grouped by. */
+                by?: "service" | "team" | "kind" | "cause";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    "Content-Type"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": string;
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
     "list-series": {
         parameters: {
             query?: {
@@ -4283,6 +4592,57 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["SpanList"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    whatif: {
+        parameters: {
+            query: {
+                /** @description Start: Unix ms, RFC 3339, or an age such as -1h. Default: one hour before the end. */
+                from?: string;
+                /** @description End, in the same forms. Default: now. */
+                to?: string;
+                kind: "surge" | "users" | "ddos" | "loss" | "slow";
+                /** @description kind/name; needed for ddos, loss and slow. Without it a surge is of all traffic. */
+                entity?: string;
+                /** @description One endpoint of the entity, as in its series, for surge and ddos. */
+                operation?: string;
+                /** @description Of surge and users: times the usual peak. */
+                factor?: number;
+                /** @description Of ddos: requests a second more. */
+                rps?: number;
+                /** @description Of slow: how much longer, such as 200ms. */
+                by?: string;
+                /** @description Own time that counts as broken, as a multiple of the usual. */
+                limit?: number;
+                /** @description How far the load is forecast to say when, such as 30d; at most 1y. Without it nothing is forecast. */
+                horizon?: string;
+                /** @description Of the intervals' bootstrap; the same seed gives the same answer. */
+                seed?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WhatIfAnswer"];
                 };
             };
             /** @description Error */

@@ -65,6 +65,7 @@ function usePaletteItems(q: string, toggleTheme: () => void, showHelp: () => voi
     ["Custom metrics", "PromQL and LogsQL that become series", () => void navigate({ to: "/detection", search: { tab: "metrics" } })],
     ["Calendar and sensitivity", "time zone, holidays, false alarms", () => void navigate({ to: "/detection", search: { tab: "general" } })],
     ["Plugins", "detectors of your own", () => void navigate({ to: "/detection", search: { tab: "plugins" } })],
+    ["Report", "how operations fare: times, trends, where effort pays", () => void navigate({ to: "/report", search: {} })],
     ["Backtest", "try a change of detection on stored history", () => void navigate({ to: "/backtest", search: {} })],
     ["Keyboard shortcuts", "help", showHelp],
   ];

@@ -23,6 +23,7 @@ const shortcuts: [string[], string][] = [
   [["g", "i"], "Go to incidents"],
   [["g", "e"], "Go to Explore"],
   [["g", "d"], "Go to detection"],
+  [["g", "r"], "Go to the report"],
   [["j"], "Next in the list"],
   [["k"], "Previous in the list"],
   [["Enter"], "Open the selected"],
@@ -110,6 +111,7 @@ export function Shell() {
     "g n": () => void navigate({ to: "/" }),
     "g i": () => void navigate({ to: "/incidents", search: {} }),
     "g e": () => void navigate({ to: "/explore", search: {} }),
+    "g r": () => void navigate({ to: "/report", search: {} }),
     "g d": () => void navigate({ to: "/detection", search: {} }),
     "/": () => {
       const field = document.querySelector<HTMLInputElement>("[data-search]");
@@ -140,6 +142,9 @@ export function Shell() {
           </Link>
           <Link to="/detection" search={{}} activeOptions={{ includeSearch: false }} data-status={inDetection ? "active" : undefined}>
             Detection
+          </Link>
+          <Link to="/report" search={{}} activeOptions={{ includeSearch: false }}>
+            Report
           </Link>
         </nav>
         <span className="grow desktop-only" />
