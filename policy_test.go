@@ -71,6 +71,7 @@ func layers() map[string]entry {
 		"internal/logmine/sequence": in(stages),
 		"internal/logread":          in(stages),
 		"internal/normalize":        in(stages),
+		"internal/remedy":           in(stages),
 		"internal/rules":            in(stages), // the operator's word
 		"internal/report":           in(stages), // how operations fare
 		"internal/simulate":         in(stages), // what if
@@ -90,13 +91,16 @@ func layers() map[string]entry {
 		"internal/ingest/tools":        in(adapters, "internal/ingest"),
 		"internal/ingest/web":          in(adapters, "internal/ingest"),
 		"internal/plugin/wasm":         in(adapters),
+		"internal/runner/command":      in(adapters),
+		"internal/runner/nft":          in(adapters),
+		"internal/runner/webhook":      in(adapters),
 		"internal/store/state":         in(adapters),
 		"internal/store/storetest":     in(adapters),
 		"internal/store/tsdb":          in(adapters),
 		"internal/store/vlogs":         in(adapters),
 		"web":                          in(adapters), // the built console, embedded
 
-		"internal/api":               in(flow, "internal/backtest", "internal/where"),
+		"internal/api":               in(flow, "internal/backtest", "internal/remediate", "internal/where"),
 		"internal/backtest":          in(flow, "internal/pipeline"),
 		"internal/pipeline":          in(flow, "internal/where"),
 		"internal/bench/correlate":   in(flow, "internal/pipeline", "internal/replay"),
@@ -121,6 +125,7 @@ func layers() map[string]entry {
 		"internal/bench/whatif":      in(flow),
 		"internal/bench/vector":      in(flow, "internal/bench/csvdata"),
 		"internal/where":             in(flow), // tables for a drill-down
+		"internal/remediate":         in(flow),
 		"internal/replay":            in(flow, "internal/pipeline"),
 		"internal/demo":              in(flow, "internal/pipeline", "internal/demo/fault", "internal/demo/model", "internal/demo/plan", "internal/demo/shop"),
 		"internal/demo/fault":        in(flow, "internal/demo/plan"),
@@ -128,7 +133,7 @@ func layers() map[string]entry {
 		"internal/demo/plan":         in(flow),
 		"internal/demo/shop":         in(flow, "internal/demo/fault", "internal/demo/plan"),
 
-		"internal/config": in(frame),
+		"internal/config": {layer: frame, adapters: []string{"internal/runner/command"}},
 		"internal/cli":    in(frame),
 
 		"internal/app": in(application),

@@ -14,6 +14,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"github.com/norn-aiops/norn/internal/remedy"
 	"github.com/norn-aiops/norn/internal/store"
 )
 
@@ -27,6 +28,8 @@ func statusOf(err error) int {
 		return http.StatusNotFound
 	case errors.Is(err, store.ErrBadQuery), errors.Is(err, errBadRequest), errors.Is(err, ErrInvalid):
 		return http.StatusBadRequest
+	case errors.Is(err, remedy.ErrRefused):
+		return http.StatusForbidden
 	case errors.Is(err, ErrConflict):
 		return http.StatusConflict
 	case errors.Is(err, context.DeadlineExceeded):

@@ -16,6 +16,7 @@ import (
 	"github.com/klauspost/compress/gzhttp"
 	"github.com/prometheus/common/model"
 
+	"github.com/norn-aiops/norn/internal/remediate"
 	"github.com/norn-aiops/norn/internal/store"
 	"github.com/norn-aiops/norn/internal/telemetry"
 )
@@ -27,6 +28,8 @@ type Options struct {
 	Logs    store.Logs
 	Traces  store.Traces
 	State   store.State
+
+	Remedies *remediate.Manager
 
 	Console fs.FS            // the built console (web.Dist); nil serves no console
 	Extra   []Route          // routes that others mount beside this server, for the document only
@@ -54,6 +57,8 @@ type Server struct {
 	traces  store.Traces
 	state   store.State
 
+	remedies *remediate.Manager
+
 	version string
 	token   string
 	now     func() time.Time
@@ -68,7 +73,7 @@ type Server struct {
 // New makes a server.
 func New(o Options) *Server {
 	s := &Server{
-		live: o.Live, metrics: o.Metrics, logs: o.Logs, traces: o.Traces, state: o.State,
+		live: o.Live, metrics: o.Metrics, logs: o.Logs, traces: o.Traces, state: o.State, remedies: o.Remedies,
 		version: o.Version, token: o.Token, now: o.Now, log: o.Log,
 		mux: &recordingMux{ServeMux: http.NewServeMux()},
 	}
@@ -186,6 +191,7 @@ func (s *Server) routes() {
 	get(s, "whatif", "whatif", "What breaks first, at what load, and what to add, when something happens", s.whatif)
 	get(s, "report", "report", "How operations fare: times to detect, acknowledge and repair, trends, where effort pays", s.getReport)
 	get(s, "report-page", "report.html", "The report as one page that can be printed and sent", s.getReportPage)
+	s.registerRemedies()
 	s.registerDetection()
 	s.registerBacktests()
 	s.registerEvents()

@@ -42,14 +42,20 @@ func (a *App) handler(ctx context.Context) (http.Handler, error) {
 	st := a.stores.contracts()
 	a.tests = newBacktests(a.opts.Config, a.pipe, a.stores.metrics, st.State)
 	a.parts = append(a.parts, part{name: "backtests", run: a.tests.run})
+	seen := newOperators()
+	hands, err := a.remedies(seen)
+	if err != nil {
+		return nil, err
+	}
+	a.parts = append(a.parts, part{name: "remedies", run: hands.Run})
 	srv := api.New(api.Options{
 		Live:    &live{backtests: a.tests, pipe: a.pipe, registry: a.reg, log: a.log, started: time.Now(), plugins: a.plugins},
 		Metrics: st.Metrics, Logs: st.Logs, Traces: st.Traces, State: st.State,
-		Console: web.Dist(), Extra: routes(), Version: a.opts.Version,
+		Remedies: hands, Console: web.Dist(), Extra: routes(), Version: a.opts.Version,
 		Token: a.opts.Config.Server.Token.Reveal(), Log: a.log,
 	})
 	mux := http.NewServeMux()
-	mux.Handle("/", srv)
+	mux.Handle("/", seen.watch(srv))
 	protect := func(pattern string, h http.Handler) { mux.Handle(pattern, srv.Protect(h)) }
 	protect("POST /api/v1/write", remotewrite.New(remotewrite.Options{
 		Metrics: a.stores.metrics, Limits: a.limits(), Counters: a.counters, Logger: a.log,

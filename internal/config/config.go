@@ -44,6 +44,7 @@ type Config struct {
 	Teams     []Team     `yaml:"teams"`
 	SLOs      []SLO      `yaml:"slos"`
 	Capacity  []Capacity `yaml:"capacity"`
+	Remedy    Remedy     `yaml:"remedy"`
 	Log       Log        `yaml:"log"`
 }
 
@@ -305,6 +306,7 @@ func Default() Config {
 		Teams:    []Team{},
 		SLOs:     []SLO{},
 		Capacity: []Capacity{},
+		Remedy:   defaultRemedy(),
 		Log:      Log{Level: "info", Format: "text"},
 	}
 }
@@ -341,6 +343,7 @@ func Parse(raw []byte) (Config, error) {
 	c.fillScrape()
 	c.fillPlugins()
 	c.fillFiles()
+	c.fillRemedy()
 	if err := c.resolveSecrets(); err != nil {
 		return Config{}, err
 	}

@@ -66,5 +66,5 @@ func (c *Config) resolveSecrets() error {
 			return err
 		}
 	}
-	return nil
+	return c.Remedy.resolveSecrets()
 }

@@ -32,6 +32,7 @@ func (c *Config) Validate() error {
 	c.checkPlugins(bad)
 	c.checkFiles(bad)
 	c.checkTeams(bad)
+	c.Remedy.check(bad)
 	slo.Check(c.SLOs, selector, bad)
 	capacity.Check(c.Capacity, bad)
 	for i := range c.Scrape {

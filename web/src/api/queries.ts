@@ -36,6 +36,13 @@ export const incidentQuery = (id: string) =>
     refetchInterval: 30_000,
   });
 
+export const remediesQuery = (id: string) =>
+  queryOptions({
+    queryKey: ["remedies", id],
+    queryFn: ({ signal }) => get("/api/v1/incidents/{id}/remedies", { path: { id } }, signal),
+    refetchInterval: 60_000,
+  });
+
 export const whyQuery = (id: string, anomaly: string) =>
   queryOptions({
     queryKey: ["why", id, anomaly],

@@ -386,6 +386,40 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/incidents/{id}/remedies": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What could be done about an incident, the most promising first */
+        get: operations["list-remedies"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/incidents/{id}/remedies/{runbook}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Say whether a remedy that somebody applied worked */
+        post: operations["remedy-outcome"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/incidents/{id}/resolve": {
         parameters: {
             query?: never;
@@ -397,6 +431,23 @@ export interface paths {
         put?: never;
         /** Resolve an incident by hand */
         post: operations["resolve"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/incidents/{id}/runs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Ask for an action to be carried out, or for its dry run */
+        post: operations["request-run"];
         delete?: never;
         options?: never;
         head?: never;
@@ -601,6 +652,159 @@ export interface paths {
         get: operations["query"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/remedy": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Whether remedies are stopped, and which actions there are */
+        get: operations["remedy-status"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/remedy/ledger": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The ledger of remedies */
+        get: operations["list-ledger"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/remedy/ledger/verify": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Check the ledger's chain of hashes */
+        get: operations["verify-ledger"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/remedy/resume": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** End the stop */
+        post: operations["resume-remedies"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/remedy/runs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Runs of actions, newest first */
+        get: operations["list-runs"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/remedy/runs/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One run: plan, blast radius, approvals, steps */
+        get: operations["get-run"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/remedy/runs/{id}/approve": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Approve exactly what a run is to do */
+        post: operations["approve-run"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/remedy/runs/{id}/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Cancel a run that has not begun */
+        post: operations["cancel-run"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/remedy/stop": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** The global stop switch: nothing begins until it is resumed */
+        post: operations["stop-remedies"];
         delete?: never;
         options?: never;
         head?: never;
@@ -925,6 +1129,18 @@ export interface components {
             /** @description Plain language. */
             sentence: string;
         };
+        Approval: {
+            /** Format: int64 */
+            time_unix_ms: number;
+            who: string;
+        };
+        ApproveInputBody: {
+            /** @description Of the run, as it was shown to the approver. */
+            digest: string;
+            /** @description The approver's own, when approvers are configured. */
+            token?: string;
+            who: string;
+        };
         Attr: {
             key: string;
             value: string;
@@ -1190,6 +1406,16 @@ export interface components {
             low: (number | null)[];
             t_unix_ms: number[];
         };
+        Blast: {
+            direct: components["schemas"]["Entity"][];
+            indirect: components["schemas"]["Entity"][];
+            sentence: string;
+            /** Format: int64 */
+            services: number;
+            /** Format: double */
+            share: number;
+            target: components["schemas"]["Entity"];
+        };
         Budget: {
             /** Format: double */
             false_pages_per_week: number;
@@ -1219,6 +1445,9 @@ export interface components {
             short_ms: number;
             /** Format: double */
             short_rate: number;
+        };
+        CancelInputBody: {
+            who: string;
         };
         Candidate: {
             /** Format: double */
@@ -1894,6 +2123,40 @@ export interface components {
             };
             values: components["schemas"]["Curve"];
         };
+        LedgerCheck: {
+            /** Format: int64 */
+            entries: number;
+            fault?: string;
+            /** @description Hash of the last entry: note it elsewhere. */
+            head: string;
+            ok: boolean;
+        };
+        LedgerEntry: {
+            action?: string;
+            fingerprint?: string;
+            hash: string;
+            incident?: string;
+            inputs?: {
+                [key: string]: string;
+            };
+            kind: string;
+            prev: string;
+            run?: string;
+            runbook?: string;
+            scope: components["schemas"]["Entity"];
+            /** Format: int64 */
+            seq: number;
+            text: string;
+            /** Format: int64 */
+            time_unix_ms: number;
+            /** Format: int64 */
+            took_ms?: number;
+            who: string;
+            worked?: boolean;
+        };
+        LedgerList: {
+            entries: components["schemas"]["LedgerEntry"][];
+        };
         Link: {
             from: components["schemas"]["Entity"];
             kind: string;
@@ -2082,6 +2345,11 @@ export interface components {
             /** Format: int64 */
             total: number;
         };
+        OutcomeInputBody: {
+            text?: string;
+            who: string;
+            worked: boolean;
+        };
         Pair: {
             dim: string;
             value: string;
@@ -2257,6 +2525,56 @@ export interface components {
             /** Format: double */
             weight: number;
         };
+        Remedy: {
+            action?: string;
+            /** @enum {string} */
+            autonomy: "suggest" | "ask" | "act";
+            effect: string;
+            fault: string;
+            /** Format: double */
+            fit: number;
+            id: string;
+            inputs?: {
+                [key: string]: string;
+            };
+            missing: string[];
+            /** @enum {string} */
+            risk: "low" | "medium" | "high";
+            risk_text: string;
+            /** Format: double */
+            score: number;
+            steps: string[];
+            target: components["schemas"]["Entity"];
+            title: string;
+            track: components["schemas"]["Track"];
+            verify: string;
+            why: components["schemas"]["Reason"][];
+        };
+        RemedyAction: {
+            /** Format: int64 */
+            approvals: number;
+            /** @enum {string} */
+            autonomy: "suggest" | "ask" | "act";
+            inputs: string[];
+            name: string;
+            /** @enum {string} */
+            runner: "nftables" | "command" | "webhook";
+            /** Format: int64 */
+            time_box_ms: number;
+            /** Format: int64 */
+            verify_within_ms: number;
+            /** @description Precondition in CEL. */
+            when?: string;
+        };
+        RemedyList: {
+            remedies: components["schemas"]["Remedy"][];
+            /** @description The global stop switch. */
+            stopped: boolean;
+        };
+        RemedyStatus: {
+            actions: components["schemas"]["RemedyAction"][];
+            stopped: boolean;
+        };
         Report: {
             /** @enum {string} */
             by: "service" | "team" | "kind" | "cause";
@@ -2388,6 +2706,60 @@ export interface components {
              * @description Factor on severity, 0 to 10; 0: not watched.
              */
             weight?: number;
+        };
+        Run: {
+            action: string;
+            approvals: components["schemas"]["Approval"][];
+            /** Format: int64 */
+            approvals_needed: number;
+            automatic: boolean;
+            before: string[];
+            blast_radius: components["schemas"]["Blast"];
+            /** Format: int64 */
+            created_unix_ms: number;
+            digest: string;
+            /** Format: int64 */
+            expires_unix_ms: number;
+            fingerprint: string;
+            id: string;
+            incident: string;
+            inputs: {
+                [key: string]: string;
+            };
+            key: string;
+            plan: string[];
+            receipt?: string;
+            runbook?: string;
+            scope: components["schemas"]["Entity"];
+            /** @enum {string} */
+            state: "waiting" | "ready" | "applying" | "verifying" | "rolling_back" | "succeeded" | "rolled_back" | "failed" | "cancelled";
+            steps: components["schemas"]["RunStep"][];
+            text: string;
+            /** Format: int64 */
+            updated_unix_ms: number;
+            watched: string[];
+            who: string;
+        };
+        RunInputBody: {
+            action: string;
+            dry_run?: boolean;
+            inputs?: {
+                [key: string]: string;
+            };
+            runbook?: string;
+            who: string;
+        };
+        RunList: {
+            runs: components["schemas"]["Run"][];
+        };
+        RunStep: {
+            /** Format: int64 */
+            from_unix_ms: number;
+            name: string;
+            ok: boolean;
+            text: string;
+            /** Format: int64 */
+            to_unix_ms: number;
         };
         SLO: {
             anomaly_id?: string;
@@ -2744,6 +3116,10 @@ export interface components {
             budget: components["schemas"]["Budget"];
             suppressed: components["schemas"]["Suppressed"][];
         };
+        SwitchInputBody: {
+            text?: string;
+            who: string;
+        };
         TeamBudget: {
             /** Format: double */
             false_pages_per_week: number;
@@ -2850,6 +3226,23 @@ export interface components {
              * @description -log10 of how rare its score is.
              */
             surprise: number;
+        };
+        Track: {
+            /** Format: int64 */
+            last_unix_ms: number;
+            /** Format: int64 */
+            recovery_ms: number;
+            similar_to: string;
+            /** Format: double */
+            success_high: number;
+            /** Format: double */
+            success_low: number;
+            /** Format: double */
+            success_mean: number;
+            /** Format: int64 */
+            tried: number;
+            /** Format: int64 */
+            worked: number;
         };
         Weekly: {
             /** @description mon, tue, wed, thu, fri, sat, sun; none: every day. A span over midnight belongs to the day on which it begins. */
@@ -3746,6 +4139,73 @@ export interface operations {
             };
         };
     };
+    "list-remedies": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RemedyList"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "remedy-outcome": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+                runbook: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["OutcomeInputBody"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RemedyList"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
     resolve: {
         parameters: {
             query?: never;
@@ -3768,6 +4228,41 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Incident"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "request-run": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RunInputBody"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Run"];
                 };
             };
             /** @description Error */
@@ -4219,6 +4714,306 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["QueryResult"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "remedy-status": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RemedyStatus"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "list-ledger": {
+        parameters: {
+            query?: {
+                kind?: string;
+                run?: string;
+                incident?: string;
+                /** @description Text that occurs anywhere in the entry. */
+                q?: string;
+                /** @description Only entries with a greater number. */
+                after?: number;
+                limit?: number;
+                /** @description Oldest first: to export it. */
+                oldest?: boolean;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LedgerList"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "verify-ledger": {
+        parameters: {
+            query?: {
+                /** @description A hash noted earlier that must still be in the ledger. */
+                expect?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LedgerCheck"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "resume-remedies": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SwitchInputBody"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RemedyStatus"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "list-runs": {
+        parameters: {
+            query?: {
+                incident?: string;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RunList"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "get-run": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Run"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "approve-run": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ApproveInputBody"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Run"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "cancel-run": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CancelInputBody"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Run"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "stop-remedies": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SwitchInputBody"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RemedyStatus"];
                 };
             };
             /** @description Error */

@@ -9,6 +9,7 @@ import { Actions } from "../components/Actions";
 import { Deviations, EvidenceList, Timeline } from "../components/Evidence";
 import { ChangeIcon } from "../components/Icons";
 import { Lanes } from "../components/Lanes";
+import { Remedies } from "../components/Remedies";
 import { AnomalyChart, ChartLegend } from "../components/SeriesChart";
 import { WindowBar } from "../components/WindowBar";
 import { SpanPicker } from "../components/SpanPicker";
@@ -191,6 +192,7 @@ export function IncidentPage() {
           <Deviations incident={i} now={now} />
         </div>
         <div className="page">
+          <Remedies id={i.id} />
           <EvidenceList incident={i} now={now} focus={focus} clear={() => setFocus("")} />
           <Timeline incident={i} now={now} />
         </div>
