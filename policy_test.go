@@ -72,6 +72,8 @@ func layers() map[string]entry {
 		"internal/logread":          in(stages),
 		"internal/normalize":        in(stages),
 		"internal/remedy":           in(stages),
+		"internal/notify":           in(stages), // who is told what
+		"internal/notify/chart":     in(stages),
 		"internal/rules":            in(stages), // the operator's word
 		"internal/report":           in(stages), // how operations fare
 		"internal/simulate":         in(stages), // what if
@@ -90,6 +92,7 @@ func layers() map[string]entry {
 		"internal/ingest/syslog":       in(adapters, "internal/ingest"),
 		"internal/ingest/tools":        in(adapters, "internal/ingest"),
 		"internal/ingest/web":          in(adapters, "internal/ingest"),
+		"internal/notify/channel":      in(adapters),
 		"internal/plugin/wasm":         in(adapters),
 		"internal/runner/command":      in(adapters),
 		"internal/runner/nft":          in(adapters),
@@ -103,6 +106,7 @@ func layers() map[string]entry {
 		"internal/api":               in(flow, "internal/backtest", "internal/remediate", "internal/where"),
 		"internal/backtest":          in(flow, "internal/pipeline"),
 		"internal/pipeline":          in(flow, "internal/where"),
+		"internal/notify/outbox":     {layer: flow, adapters: []string{"internal/notify/channel"}},
 		"internal/bench/correlate":   in(flow, "internal/pipeline", "internal/replay"),
 		"internal/bench/csvdata":     in(flow),
 		"internal/bench/detect":      in(flow),

@@ -28,6 +28,7 @@ type Options struct {
 	Logs    store.Logs
 	Traces  store.Traces
 	State   store.State
+	Notify  Notifier // who tells people
 
 	Remedies *remediate.Manager
 
@@ -56,6 +57,7 @@ type Server struct {
 	logs    store.Logs
 	traces  store.Traces
 	state   store.State
+	notify  Notifier
 
 	remedies *remediate.Manager
 
@@ -73,7 +75,7 @@ type Server struct {
 // New makes a server.
 func New(o Options) *Server {
 	s := &Server{
-		live: o.Live, metrics: o.Metrics, logs: o.Logs, traces: o.Traces, state: o.State, remedies: o.Remedies,
+		live: o.Live, metrics: o.Metrics, logs: o.Logs, traces: o.Traces, state: o.State, remedies: o.Remedies, notify: o.Notify,
 		version: o.Version, token: o.Token, now: o.Now, log: o.Log,
 		mux: &recordingMux{ServeMux: http.NewServeMux()},
 	}
@@ -194,6 +196,7 @@ func (s *Server) routes() {
 	s.registerRemedies()
 	s.registerDetection()
 	s.registerBacktests()
+	s.registerNotify()
 	s.registerEvents()
 	s.registerLogin()
 }

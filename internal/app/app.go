@@ -19,6 +19,7 @@ import (
 
 	"github.com/norn-aiops/norn/internal/config"
 	"github.com/norn-aiops/norn/internal/ingest"
+	"github.com/norn-aiops/norn/internal/notify/outbox"
 	"github.com/norn-aiops/norn/internal/pipeline"
 )
 
@@ -44,6 +45,7 @@ type App struct {
 	server   *ingest.Server
 	parts    []part // receivers
 	tests    *backtests
+	outbox   *outbox.Outbox
 }
 
 // part is something that runs until its context ends.

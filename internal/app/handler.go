@@ -26,6 +26,10 @@ func routes() []api.Route {
 		{Method: http.MethodGet, Path: "/api/v2/status", Summary: "Status as Alertmanager's API v2 gives it"},
 		{Method: http.MethodPost, Path: "/api/v1/alerts/{tool}", Summary: "Alerts by the webhooks of grafana, pagerduty (Events API v2), zabbix, nagios (and Icinga)"},
 		{Method: http.MethodPost, Path: "/v2/enqueue", Summary: "Events as PagerDuty's Events API v2 takes them"},
+		{Method: http.MethodGet, Path: "/api/v2/silences", Summary: "Silences as Alertmanager's API v2 lists them; ?filter= takes matchers", Tag: "notify"},
+		{Method: http.MethodPost, Path: "/api/v2/silences", Summary: "Add or change a silence, as Alertmanager's API v2 does", Tag: "notify"},
+		{Method: http.MethodGet, Path: "/api/v2/silence/{id}", Summary: "One silence", Tag: "notify"},
+		{Method: http.MethodDelete, Path: "/api/v2/silence/{id}", Summary: "Expire a silence", Tag: "notify"},
 		{Method: http.MethodPost, Path: "/api/v1/changes", Summary: "Deploys, configuration changes, scaling, flags"},
 		{Method: http.MethodPost, Path: "/api/v1/import/logs", Summary: "Log records as JSON lines; with ?history=true they are the past: no limit of age but the store's, and no alarm"},
 		{Method: http.MethodPost, Path: "/api/v1/import/metrics", Summary: "Metrics as CSV"},
@@ -48,9 +52,14 @@ func (a *App) handler(ctx context.Context) (http.Handler, error) {
 		return nil, err
 	}
 	a.parts = append(a.parts, part{name: "remedies", run: hands.Run})
-	srv := api.New(api.Options{
+	var srv *api.Server
+	if err := a.bindNotify(ctx, func(ctx context.Context, id string) ([]byte, error) { return srv.Chart(ctx, id) }); err != nil {
+		return nil, err
+	}
+	srv = api.New(api.Options{
 		Live:    &live{backtests: a.tests, pipe: a.pipe, registry: a.reg, log: a.log, started: time.Now(), plugins: a.plugins},
 		Metrics: st.Metrics, Logs: st.Logs, Traces: st.Traces, State: st.State,
+		Notify:   notifier{a.outbox, a.opts.Config.Notify.Receivers},
 		Remedies: hands, Console: web.Dist(), Extra: routes(), Version: a.opts.Version,
 		Token: a.opts.Config.Server.Token.Reveal(), Log: a.log,
 	})
@@ -72,6 +81,9 @@ func (a *App) handler(ctx context.Context) (http.Handler, error) {
 	others.Watch(firing)
 	protect("POST /api/v1/alerts/", others)
 	protect("POST /v2/enqueue", others)
+	silences := a.outbox.Handler()
+	protect("/api/v2/silences", silences)
+	protect("/api/v2/silence/", silences)
 	in := ingestweb.New(ingestweb.Options{
 		Sink: a.pipe, Metrics: a.stores.metrics, Limits: a.limits(), Counters: a.counters, Logger: a.log,
 	})

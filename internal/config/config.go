@@ -45,6 +45,7 @@ type Config struct {
 	SLOs      []SLO      `yaml:"slos"`
 	Capacity  []Capacity `yaml:"capacity"`
 	Remedy    Remedy     `yaml:"remedy"`
+	Notify    Notify     `yaml:"notify"`
 	Log       Log        `yaml:"log"`
 }
 
@@ -307,6 +308,7 @@ func Default() Config {
 		SLOs:     []SLO{},
 		Capacity: []Capacity{},
 		Remedy:   defaultRemedy(),
+		Notify:   defaultNotify(),
 		Log:      Log{Level: "info", Format: "text"},
 	}
 }
@@ -344,6 +346,7 @@ func Parse(raw []byte) (Config, error) {
 	c.fillPlugins()
 	c.fillFiles()
 	c.fillRemedy()
+	c.fillNotify()
 	if err := c.resolveSecrets(); err != nil {
 		return Config{}, err
 	}

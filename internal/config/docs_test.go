@@ -9,7 +9,7 @@ import (
 
 // Every YAML example of the reference pages is a configuration.
 func TestExamplesInTheReferenceAreConfigurations(t *testing.T) {
-	for _, page := range []string{"detection.md", "plugins.md", "logs.md", "slo.md", "capacity.md", "remediation.md"} {
+	for _, page := range []string{"detection.md", "plugins.md", "logs.md", "slo.md", "capacity.md", "remediation.md", "notifications.md"} {
 		raw, err := os.ReadFile("../../docs/" + page)
 		if err != nil {
 			t.Fatal(err)

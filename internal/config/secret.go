@@ -8,7 +8,8 @@ import (
 )
 
 // Secret is a text that is never printed: not by fmt, slog, YAML or JSON. In
-// the file it is the text itself, or "file:PATH" to read it from a file.
+// the file it is the text itself, "file:PATH" to read it from a file, or
+// "env:NAME" to read it from the environment.
 type Secret string
 
 const redacted = "<redacted>"
@@ -37,6 +38,14 @@ func (s Secret) MarshalYAML() (any, error) { return s.String(), nil }
 func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
 func (s *Secret) resolve(key string) error {
+	if name, ok := strings.CutPrefix(string(*s), "env:"); ok {
+		v, set := os.LookupEnv(name)
+		if !set {
+			return fmt.Errorf("%s: cannot read the secret: the environment has no %s", key, name)
+		}
+		*s = Secret(v)
+		return nil
+	}
 	path, ok := strings.CutPrefix(string(*s), "file:")
 	if !ok {
 		return nil
@@ -66,5 +75,8 @@ func (c *Config) resolveSecrets() error {
 			return err
 		}
 	}
-	return c.Remedy.resolveSecrets()
+	if err := c.Remedy.resolveSecrets(); err != nil {
+		return err
+	}
+	return c.resolveNotifySecrets()
 }

@@ -33,6 +33,7 @@ func (c *Config) Validate() error {
 	c.checkFiles(bad)
 	c.checkTeams(bad)
 	c.Remedy.check(bad)
+	c.checkNotify(bad)
 	slo.Check(c.SLOs, selector, bad)
 	capacity.Check(c.Capacity, bad)
 	for i := range c.Scrape {

@@ -228,6 +228,8 @@ func (d *DB) Prune(ctx context.Context, t int64) (int64, error) {
 		"DELETE FROM changes WHERE at < ?",
 		"DELETE FROM alerts WHERE until < ?",
 		"DELETE FROM edges WHERE last_seen < ?",
+		"DELETE FROM deliveries WHERE created < ? AND state <> 'queued'",
+		"DELETE FROM notices WHERE updated < ?",
 	} {
 		n, err := d.exec(ctx, q, t)
 		if err != nil {

@@ -352,6 +352,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/incidents/{id}/chart.png": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The cause's series with its expected band, as a PNG */
+        get: operations["incident-chart"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/incidents/{id}/comment": {
         parameters: {
             query?: never;
@@ -618,6 +635,109 @@ export interface paths {
         get: operations["tail-logs"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/notify/deliveries": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Messages about incidents: what was sent, waits, failed or was held back, and why */
+        get: operations["list-deliveries"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/notify/maintenance": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Maintenance windows */
+        get: operations["list-maintenance"];
+        put?: never;
+        /** Add a maintenance window, or replace the one of its name */
+        post: operations["put-maintenance"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/notify/maintenance/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** End a maintenance window */
+        delete: operations["remove-maintenance"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/notify/oncall": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Who is on call now */
+        get: operations["on-call"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/notify/receivers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Who can be told, and how the channels fare */
+        get: operations["list-receivers"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/notify/receivers/{name}/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Send a test message to a receiver */
+        post: operations["test-receiver"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1691,6 +1811,29 @@ export interface components {
             /** Format: int64 */
             took_ms: number;
         };
+        Delivery: {
+            /** Format: int64 */
+            attempts: number;
+            channel: string;
+            /** Format: int64 */
+            created_unix_ms: number;
+            /** Format: int64 */
+            due_unix_ms: number;
+            error?: string;
+            id: string;
+            incident_id?: string;
+            message: components["schemas"]["Message"];
+            receiver: string;
+            ref?: string;
+            /** Format: int64 */
+            sent_unix_ms: number;
+            /** @enum {string} */
+            state: "queued" | "sent" | "failed" | "held" | "digest" | "told";
+            why?: string;
+        };
+        DeliveryList: {
+            deliveries: components["schemas"]["Delivery"][];
+        };
         DetectionSettings: {
             /** @description What the configuration file says; it cannot be changed here, and goes before what is stored. */
             file: components["schemas"]["Config"];
@@ -2233,6 +2376,27 @@ export interface components {
             /** @description The server's token. */
             token: string;
         };
+        Maintenance: {
+            comment?: string;
+            /** @description RFC 3339; empty: never ends. */
+            end?: string;
+            /** @description Alertmanager matchers, all must hold; none is everything. */
+            match: string[];
+            /** @description Unique. */
+            name: string;
+            /** @description RFC 3339; empty: always begun. */
+            start?: string;
+            /** @description When it recurs, as Alertmanager's time_intervals: times, weekdays, days_of_month, months, years, location. Any is enough; none: all the time from start to end. */
+            time_intervals?: {
+                [key: string]: unknown;
+            }[] | null;
+        };
+        MaintenanceList: {
+            /** @description Of the configuration file. */
+            file: components["schemas"]["Maintenance"][];
+            /** @description Set here. */
+            stored: components["schemas"]["Maintenance"][];
+        };
         MarkInputBody: {
             /**
              * @description real: somebody had to know; noise: nobody had to; none takes a mark back.
@@ -2257,6 +2421,28 @@ export interface components {
              * @description Chosen for this series: evidence for each e-fold of deviation; 0 when it judges by itself.
              */
             weight: number;
+        };
+        Message: {
+            action?: string;
+            change: string;
+            changes?: string[] | null;
+            chart?: string;
+            evidence?: string[] | null;
+            impact?: string;
+            incident_id?: string;
+            lines?: string[] | null;
+            link?: string;
+            /** Format: int64 */
+            onset_unix_ms?: number;
+            /** Format: int64 */
+            resolved_unix_ms?: number;
+            root: components["schemas"]["Entity"];
+            sentence: string;
+            severity?: string;
+            severity_text?: string;
+            state?: string;
+            team?: string;
+            title: string;
         };
         MinDeviation: {
             /**
@@ -2300,6 +2486,13 @@ export interface components {
         };
         MutedList: {
             muted: components["schemas"]["Muted"][];
+        };
+        OnCall: {
+            receiver: string;
+            schedule: string;
+        };
+        OnCallList: {
+            on_call: components["schemas"]["OnCall"][];
         };
         Operation: {
             /**
@@ -2524,6 +2717,26 @@ export interface components {
             text: string;
             /** Format: double */
             weight: number;
+        };
+        ReceiverList: {
+            receivers: components["schemas"]["ReceiverState"][];
+        };
+        ReceiverState: {
+            /** @description Of the last attempt of the oldest that waits. */
+            error?: string;
+            /** @description email, webhook, slack, pagerduty, opsgenie, teams, telegram or ntfy. */
+            kind: string;
+            name: string;
+            /**
+             * Format: int64
+             * @description Of those that wait; 0 when none does.
+             */
+            oldest_unix_ms: number;
+            /**
+             * Format: int64
+             * @description Messages that wait.
+             */
+            queued: number;
         };
         Remedy: {
             action?: string;
@@ -3142,6 +3355,11 @@ export interface components {
             /** Format: int64 */
             from_unix_ms: number;
             text: string;
+        };
+        TestResult: {
+            error?: string;
+            receiver: string;
+            sent: boolean;
         };
         Tiers: {
             /**
@@ -4069,6 +4287,38 @@ export interface operations {
             };
         };
     };
+    "incident-chart": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    "Content-Type"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "image/png": string;
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
     comment: {
         parameters: {
             query?: never;
@@ -4636,6 +4886,220 @@ export interface operations {
                         /** @description The retry time in milliseconds. */
                         retry?: number;
                     }[];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "list-deliveries": {
+        parameters: {
+            query?: {
+                receiver?: string;
+                incident?: string;
+                state?: "queued" | "sent" | "failed" | "held" | "digest" | "told";
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeliveryList"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "list-maintenance": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MaintenanceList"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "put-maintenance": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Maintenance"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Maintenance"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "remove-maintenance": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "on-call": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OnCallList"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "list-receivers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReceiverList"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    "test-receiver": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TestResult"];
                 };
             };
             /** @description Error */
