@@ -73,7 +73,14 @@ type Estate interface {
 // the step gives [ErrConflict] (wrapped). The returned incident is durable.
 type Operator interface {
 	Acknowledge(ctx context.Context, id, who, text string) (*ops.Incident, error)
+	Mitigate(ctx context.Context, id, who, text string) (*ops.Incident, error)
 	Resolve(ctx context.Context, id, who, text string) (*ops.Incident, error)
+	// Merge moves everything of an incident into another and returns both, the
+	// one that ended first.
+	Merge(ctx context.Context, id, into, who string) ([]ops.Incident, error)
+	// Split moves anomalies of an incident into a new one and returns both, the
+	// old one first.
+	Split(ctx context.Context, id string, anomalies []string, who string) ([]ops.Incident, error)
 	Comment(ctx context.Context, id, who, text string) (*ops.Incident, error)
 	// Mark notes whether an incident was real or noise, in any state; an empty
 	// mark takes it back.

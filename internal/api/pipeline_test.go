@@ -245,6 +245,35 @@ func (p *samplePipeline) change(ctx context.Context, id, kind, who, text string,
 	return in, nil
 }
 
+func (p *samplePipeline) Mitigate(ctx context.Context, id, who, text string) (*ops.Incident, error) {
+	in, err := p.Acknowledge(ctx, id, who, text)
+	if err == nil {
+		in.State = ops.StateMitigating
+		err = p.s.state.PutIncident(ctx, in)
+	}
+	return in, err
+}
+
+func (p *samplePipeline) Merge(ctx context.Context, id, into, _ string) ([]ops.Incident, error) {
+	return p.both(ctx, id, into)
+}
+
+func (p *samplePipeline) Split(ctx context.Context, id string, _ []string, _ string) ([]ops.Incident, error) {
+	return p.both(ctx, id, id)
+}
+
+func (p *samplePipeline) both(ctx context.Context, a, b string) ([]ops.Incident, error) {
+	x, err := p.s.state.Incident(ctx, a)
+	if err != nil {
+		return nil, err
+	}
+	y, err := p.s.state.Incident(ctx, b)
+	if err != nil {
+		return nil, err
+	}
+	return []ops.Incident{*x, *y}, nil
+}
+
 func (p *samplePipeline) Acknowledge(ctx context.Context, id, who, text string) (*ops.Incident, error) {
 	return p.change(ctx, id, "acknowledged", who, text, func(in *ops.Incident) error {
 		if in.State != ops.StateOpen {

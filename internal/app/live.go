@@ -289,6 +289,28 @@ func (l *live) Acknowledge(ctx context.Context, id, who, text string) (*ops.Inci
 	return l.do(ctx, (*incident.Correlator).Acknowledge, id, who, text)
 }
 
+// Mitigate says that somebody undoes an incident's harm.
+func (l *live) Mitigate(ctx context.Context, id, who, text string) (*ops.Incident, error) {
+	return l.do(ctx, (*incident.Correlator).Mitigate, id, who, text)
+}
+
+// Merge moves everything of an incident into another.
+func (l *live) Merge(ctx context.Context, id, into, who string) ([]ops.Incident, error) {
+	return operated(l.pipe.Merge(ctx, id, into, who))
+}
+
+// Split moves anomalies of an incident into one of their own.
+func (l *live) Split(ctx context.Context, id string, anomalies []string, who string) ([]ops.Incident, error) {
+	return operated(l.pipe.Split(ctx, id, anomalies, who))
+}
+
+func operated(ins []ops.Incident, err error) ([]ops.Incident, error) {
+	if errors.Is(err, incident.ErrState) {
+		return nil, fmt.Errorf("%w: %w", api.ErrConflict, err)
+	}
+	return ins, err
+}
+
 // Resolve closes an incident by hand.
 func (l *live) Resolve(ctx context.Context, id, who, text string) (*ops.Incident, error) {
 	return l.do(ctx, (*incident.Correlator).ResolveByHand, id, who, text)

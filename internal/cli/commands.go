@@ -48,7 +48,7 @@ func (a *asker) print(w io.Writer, v any, table func(io.Writer)) error {
 // Commands returns the operator's verbs.
 func Commands() []*cobra.Command {
 	a := &asker{}
-	verbs := []*cobra.Command{incidentsCommand(a), seriesCommand(a), mutesCommand(a), sloCommand(a), remedyCommand(a), forecastCommand(a), capacityCommand(a), drilldownCommand(a), alertsCommand(a), statusCommand(a), logsCommand(a), changedCommand(a), operationsCommand(a), whatifCommand(a), reportCommand(a)}
+	verbs := []*cobra.Command{incidentsCommand(a), seriesCommand(a), mutesCommand(a), silencesCommand(a), maintenanceCommand(a), notifyCommand(a), sloCommand(a), remedyCommand(a), forecastCommand(a), capacityCommand(a), drilldownCommand(a), alertsCommand(a), statusCommand(a), logsCommand(a), changedCommand(a), operationsCommand(a), whatifCommand(a), reportCommand(a)}
 	for _, v := range verbs {
 		f := v.PersistentFlags()
 		f.StringVar(&a.server, "server", envOr("NORN_SERVER", "127.0.0.1:7700"), "address of the running Norn (or $NORN_SERVER)")
@@ -70,6 +70,7 @@ func incidentsCommand(a *asker) *cobra.Command {
 	c := &cobra.Command{Use: "incidents", Aliases: []string{"incident", "inc"}, Short: "List, show, explain and work on incidents"}
 	c.AddCommand(listIncidents(a), listSuppressed(a), showIncident(a), explainIncident(a),
 		actOnIncident(a, "acknowledge", "Say that somebody works on it"),
+		actOnIncident(a, "mitigate", "Say that somebody undoes its harm"), mergeIncident(a), splitIncident(a),
 		actOnIncident(a, "resolve", "Close an incident by hand"),
 		actOnIncident(a, "comment", "Add a comment to the timeline"), markIncident(a), remediesOf(a))
 	return c

@@ -271,7 +271,7 @@ const together = 3 * 60_000
 func (c *Correlator) twin(g *group, roots []telemetry.Entity) *group {
 	var best *group
 	for _, o := range c.groups {
-		if o == g || o.in == nil || g.onset > o.last+c.cfg.Window {
+		if o == g || o.in == nil || g.onset > o.last+c.cfg.Window || apart(g, o) {
 			continue
 		}
 		same := len(roots) > 0 && len(o.roots) > 0 && roots[0] == o.roots[0]

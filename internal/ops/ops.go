@@ -274,7 +274,8 @@ type Incident struct {
 	Updated    int64              `json:"updated_unix_ms"`
 	Resolved   int64              `json:"resolved_unix_ms"` // 0 while open
 	MergedInto string             `json:"merged_into,omitempty"`
-	Causes     []Cause            `json:"causes"` // best first, every role
+	Apart      []string           `json:"apart,omitempty"` // incidents that an operator split it from
+	Causes     []Cause            `json:"causes"`          // best first, every role
 	Entities   []telemetry.Entity `json:"entities"`
 	Links      []Link             `json:"links"`
 	Anomalies  []Anomaly          `json:"anomalies"`

@@ -77,6 +77,31 @@ func (p *Pipeline) Mark(ctx context.Context, id, who string, mark ops.Mark) (*op
 	return &in, nil
 }
 
+// Merge moves everything of an incident into another, because who says so, and
+// returns both: the one that ended first. Of what is not open it is
+// incident.ErrState, of what is unknown store.ErrNotFound.
+func (p *Pipeline) Merge(ctx context.Context, id, into, who string) ([]ops.Incident, error) {
+	return p.rearranged(ctx)(p.corr.MergeByHand(id, into, p.Now(), who))
+}
+
+// Split moves anomalies of an incident into one of their own, because who says
+// so, and returns both: the old one first. Errors are those of Merge.
+func (p *Pipeline) Split(ctx context.Context, id string, anomalies []string, who string) ([]ops.Incident, error) {
+	return p.rearranged(ctx)(p.corr.SplitByHand(id, anomalies, p.Now(), who))
+}
+
+func (p *Pipeline) rearranged(ctx context.Context) func([]ops.Incident, error) ([]ops.Incident, error) {
+	return func(ins []ops.Incident, err error) ([]ops.Incident, error) {
+		if errors.Is(err, incident.ErrUnknown) {
+			return nil, fmt.Errorf("%w: %w", store.ErrNotFound, err)
+		}
+		if err == nil {
+			err = p.keep(ctx, ins)
+		}
+		return ins, err
+	}
+}
+
 // Why gives the grounds for an anomaly's place in an incident, also in one that
 // ended long ago. Of what is not in the incident it is store.ErrNotFound.
 func (p *Pipeline) Why(ctx context.Context, id, anomaly string) (sentence string, reasons []incident.Reason, err error) {

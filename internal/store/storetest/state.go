@@ -28,7 +28,7 @@ func RunState(t *testing.T, place func(t *testing.T) string, open OpenState) {
 	for name, f := range map[string]func(*testing.T, string, OpenState){
 		"empty": stateEmpty, "incidents": stateIncidents, "anomalies": stateAnomalies, "changes": stateChanges, "alerts": stateAlerts,
 		"edges": stateEdges, "blobs": stateBlobs, "strange text": stateStrange, "writers at once": stateConcurrent, "like a map": stateModel,
-		"bad values": stateBad, "opened twice": stateTwice,
+		"outbox": stateOutbox, "bad values": stateBad, "opened twice": stateTwice,
 	} {
 		t.Run(name, func(t *testing.T) { f(t, place(t), open) })
 	}
