@@ -403,6 +403,40 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/incidents/{id}/merge": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Merge an incident into another */
+        post: operations["merge"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/incidents/{id}/mitigate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Say that somebody undoes an incident's harm */
+        post: operations["mitigate"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/incidents/{id}/remedies": {
         parameters: {
             query?: never;
@@ -465,6 +499,23 @@ export interface paths {
         put?: never;
         /** Ask for an action to be carried out, or for its dry run */
         post: operations["request-run"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/incidents/{id}/split": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Split anomalies off an incident into a new one */
+        post: operations["split"];
         delete?: never;
         options?: never;
         head?: never;
@@ -2223,6 +2274,7 @@ export interface components {
             /** Format: int64 */
             alerts: number;
             anomalies: components["schemas"]["Anomaly"][] | null;
+            apart?: string[] | null;
             causes: components["schemas"]["Cause"][] | null;
             changes: components["schemas"]["Change"][] | null;
             /** Format: double */
@@ -2421,6 +2473,12 @@ export interface components {
              * @description Chosen for this series: evidence for each e-fold of deviation; 0 when it judges by itself.
              */
             weight: number;
+        };
+        MergeInputBody: {
+            /** @description The incident that goes on. */
+            into: string;
+            /** @description The person; 'console' when empty. */
+            who?: string;
         };
         Message: {
             action?: string;
@@ -2711,6 +2769,10 @@ export interface components {
              * @description In the series' unit.
              */
             min?: number;
+        };
+        Rearranged: {
+            /** @description Merged: the one that ended, the one that goes on. Split: the old one, the new one. */
+            incidents: components["schemas"]["Incident"][];
         };
         Reason: {
             name: string;
@@ -3170,6 +3232,12 @@ export interface components {
              * @description Spans in the trace; at most 5000 are sent.
              */
             total: number;
+        };
+        SplitInputBody: {
+            /** @description IDs of the anomalies that go into the new incident; neither none nor all. */
+            anomalies: string[] | null;
+            /** @description The person; 'console' when empty. */
+            who?: string;
         };
         Status: {
             /**
@@ -4389,6 +4457,76 @@ export interface operations {
             };
         };
     };
+    merge: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["MergeInputBody"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Rearranged"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    mitigate: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ActInputBody"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Incident"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
     "list-remedies": {
         parameters: {
             query?: never;
@@ -4513,6 +4651,41 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Run"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErrorModel"];
+                };
+            };
+        };
+    };
+    split: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SplitInputBody"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Rearranged"];
                 };
             };
             /** @description Error */
