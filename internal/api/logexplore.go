@@ -284,7 +284,10 @@ func (s *Server) tailLogs(ctx context.Context, in *tailInput, send sse.Sender) {
 			}
 		})
 	}()
-	defer func() { cancel(); <-failed }()
+	defer func() {
+		cancel()
+		_ = <-failed // the tail has ended
+	}()
 	tick := time.NewTicker(pingEvery)
 	defer tick.Stop()
 	put := func(b LogTail) error {

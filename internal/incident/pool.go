@@ -167,8 +167,7 @@ type part struct {
 // connected splits evidence into parts that share no suspect.
 func connected(ev []evidence) []*part {
 	parent := make([]int, len(ev))
-	var find func(int) int
-	find = func(i int) int {
+	find := func(i int) int {
 		for parent[i] != i {
 			parent[i] = parent[parent[i]]
 			i = parent[i]

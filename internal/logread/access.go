@@ -128,9 +128,9 @@ func (a *access) fill(rec *telemetry.LogRecord) {
 
 // web is what is known of a request.
 type web struct {
-	method, path, query, version         string
-	status, bytes, duration, client      string
-	agent, referer, user, server, scheme string
+	method, path, query, version    string
+	status, bytes, duration, client string
+	agent, referer, user, server    string
 }
 
 // request reads "GET /path?query HTTP/1.1".

@@ -277,7 +277,6 @@ func (u *union) groups(items []int) [][]int {
 type product struct {
 	corr *incident.Correlator
 	view *graph.View
-	last int64
 }
 
 func newProduct(s *system) *product {

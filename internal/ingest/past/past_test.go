@@ -9,7 +9,6 @@ import (
 	"testing"
 
 	"github.com/gogo/protobuf/proto"
-	"github.com/prometheus/prometheus/model/histogram"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/prompb"
 	"github.com/prometheus/prometheus/storage/remote"
@@ -55,7 +54,7 @@ func frames(t *testing.T, series map[string][]store.ImportSample) []byte {
 // Floats, two histograms with other buckets, and a float histogram come out as
 // they went in, whatever their order in time.
 func TestSamplesSurviveTheirStream(t *testing.T) {
-	var fh *histogram.FloatHistogram = tsdbutil.GenerateTestFloatHistogram(2)
+	fh := tsdbutil.GenerateTestFloatHistogram(2)
 	in := map[string][]store.ImportSample{
 		"h": {{T: 1, H: tsdbutil.GenerateTestHistogram(1)}, {T: 2, H: tsdbutil.GenerateTestGaugeHistogram(9)}, {T: 3, FH: fh}, {T: 4, V: 5}},
 	}

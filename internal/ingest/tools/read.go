@@ -88,7 +88,7 @@ func pagerduty(body []byte, now time.Time, _ int) ([]telemetry.Alert, []ingest.R
 	when, err := moment("timestamp", p.Timestamp, now)
 	switch {
 	case err != nil:
-		return nil, []ingest.Refusal{{Code: "bad_timestamp", Detail: err.Error()}}, nil
+		return refuse("bad_timestamp", err.Error())
 	case e.Action != "trigger" && e.Action != "resolve" && e.Action != "acknowledge":
 		return nil, nil, fmt.Errorf("event_action %.50q is not one of trigger, acknowledge, resolve", e.Action)
 	case e.Action == "acknowledge":
@@ -138,7 +138,7 @@ func zabbix(body []byte, now time.Time, _ int) ([]telemetry.Alert, []ingest.Refu
 	start, err1 := unix("time", f["time"], now)
 	end, err2 := unix("recovery_time", f["recovery_time"], now)
 	if err := errors.Join(err1, err2); err != nil {
-		return nil, []ingest.Refusal{{Code: "bad_timestamp", Detail: err.Error()}}, nil
+		return refuse("bad_timestamp", err.Error())
 	}
 	a := telemetry.Alert{Fingerprint: f["event_id"], Name: f["name"], Severity: zabbixSeverity(f["severity"]), StartsAt: start.UnixMilli(), Link: f["url"],
 		Labels: map[string]string{"host": f["host"]}, Annotations: map[string]string{"summary": f["message"]}}
@@ -146,7 +146,7 @@ func zabbix(body []byte, now time.Time, _ int) ([]telemetry.Alert, []ingest.Refu
 	tags, _ := e["tags"].([]any)
 	if text, ok := e["tags"].(string); ok && text != "" {
 		if err := json.Unmarshal([]byte(text), &tags); err != nil {
-			return nil, []ingest.Refusal{{Code: "invalid_labels", Detail: "tags are not {EVENT.TAGSJSON}"}}, nil
+			return refuse("invalid_labels", "tags are not {EVENT.TAGSJSON}")
 		}
 	}
 	for _, t := range tags {
@@ -188,7 +188,7 @@ func nagios(body []byte, now time.Time, _ int) ([]telemetry.Alert, []ingest.Refu
 	}
 	when, err := unix("time", f["time"], now)
 	if err != nil {
-		return nil, []ingest.Refusal{{Code: "bad_timestamp", Detail: err.Error()}}, nil
+		return refuse("bad_timestamp", err.Error())
 	}
 	a := telemetry.Alert{Fingerprint: f["host"] + "\x00" + f["service"], Name: f["service"], StartsAt: when.UnixMilli(), Link: f["url"],
 		Labels: map[string]string{"host": f["host"], "check": f["service"]}, Annotations: map[string]string{"summary": f["output"]}}
@@ -242,4 +242,10 @@ func unix(field, s string, now time.Time) (time.Time, error) {
 		return time.Time{}, fmt.Errorf("%s %.50q is not Unix seconds", field, s)
 	}
 	return time.Unix(n, 0), nil
+}
+
+// refuse is the answer to an alert that cannot be taken, though its message was
+// understood.
+func refuse(code, detail string) ([]telemetry.Alert, []ingest.Refusal, error) {
+	return nil, []ingest.Refusal{{Code: code, Detail: detail}}, nil
 }
