@@ -90,12 +90,22 @@ func (p *Pipeline) findPlace(ctx context.Context, in *cause.Input, root *ops.Cau
 		}
 		return nil
 	}
-	if len(a.Elements) == 0 {
+	if len(a.Elements) == 0 || !carries(&best, a.Elements[0].Observed, a.Elements[0].Expected) {
 		return nil
 	}
 	e := a.Elements[0]
 	return &ops.Evidence{Entity: root.Entity, Signal: best.Signal, Series: a.Counted, Onset: best.Onset, Observed: e.Observed,
 		Expected: e.Expected, Low: e.Expected, High: e.Expected, Weight: 1 - math.Exp(-max(e.Gain, 0)/8), Text: a.Place()}
+}
+
+// leastChange is the least change, as a share of what was expected, that a place shows.
+const leastChange = .2
+
+// carries reports whether a place changed as its cause did: in the same
+// direction, and by more than nothing.
+func carries(of *ops.Evidence, observed, expected float64) bool {
+	change := observed - expected
+	return change*(of.Observed-of.Expected) > 0 && math.Abs(change) >= leastChange*math.Abs(expected)
 }
 
 // linesOf is the filter of the lines that a log series counts.

@@ -6,6 +6,7 @@ import (
 	"github.com/prometheus/prometheus/model/labels"
 
 	"github.com/norn-aiops/norn/internal/cause"
+	"github.com/norn-aiops/norn/internal/ops"
 	"github.com/norn-aiops/norn/internal/telemetry"
 )
 
@@ -34,5 +35,17 @@ func TestSeriesOfACauseSayWhichLabelsDeviate(t *testing.T) {
 	}
 	if a, err := bySeries(&in, telemetry.Entity{Kind: telemetry.KindService, Name: "other"}, "queue_length"); err != nil || len(a.Elements) > 0 {
 		t.Errorf("another entity: %v %+v", err, a)
+	}
+}
+
+func TestAPlaceThatDidNotChangeAsItsCauseDidIsNotTold(t *testing.T) {
+	slower := &ops.Evidence{Observed: .47, Expected: .24}
+	for _, c := range []struct {
+		observed, expected float64
+		want               bool
+	}{{.9, .2, true}, {.247, .262, false}, {.25, .24, false}, {.1, .5, false}, {.3, 0, true}} {
+		if got := carries(slower, c.observed, c.expected); got != c.want {
+			t.Errorf("%v instead of %v: told %v", c.observed, c.expected, got)
+		}
 	}
 }
