@@ -73,7 +73,7 @@ func (j backtestJob) run(ctx context.Context, h pipeline.History, st store.State
 	}
 	begin, end := max(oldest, j.from-backtestWarmup), min(newest, j.to)
 	o := backtest.Options{
-		From: j.from, To: j.to, Marks: marks, Parallel: j.parallel, CPU: threadCPU,
+		From: j.from, To: j.to, Marks: marks, Parallel: j.parallel, CPU: ThreadCPU,
 		Present:  backtest.Setup{Detect: stageConfig(j.present).Detect, Rules: []rules.Config{j.present.Detect.Config, j.stored}, Plugins: asked},
 		Proposed: backtest.Setup{Detect: stageConfig(j.proposed).Detect, Rules: []rules.Config{j.proposed.Detect.Config, j.wished}, Plugins: wished},
 		Notes:    slices.Concat(j.notes(), left, more), Graph: j.graph,

@@ -6,8 +6,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// threadCPU is the processor time that this thread has taken.
-func threadCPU() time.Duration {
+// ThreadCPU is the processor time that this thread has taken.
+func ThreadCPU() time.Duration {
 	var u unix.Rusage
 	if err := unix.Getrusage(unix.RUSAGE_THREAD, &u); err != nil {
 		return 0

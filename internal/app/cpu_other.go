@@ -4,9 +4,9 @@ package app
 
 import "time"
 
-// threadCPU stands in where the processor time of one thread cannot be had:
+// ThreadCPU stands in where the processor time of one thread cannot be had:
 // the clock of the process.
-func threadCPU() time.Duration { return time.Duration(time.Now().UnixNano()) }
+func ThreadCPU() time.Duration { return time.Duration(time.Now().UnixNano()) }
 
 // processCPU is not known here.
 func processCPU() time.Duration { return 0 }

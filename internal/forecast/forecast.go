@@ -98,7 +98,7 @@ func Make(in Input) (Forecast, error) {
 	out.Filled, out.Outliers, out.Shifts, out.Seasons = filled, r.outliers, r.shifts, used
 	out.Bands = s.bands(&out)
 	out.rescale(unit)
-	out.bound(in, y, unit)
+	out.bound(in, y)
 	out.Reason = out.sentence(len(y))
 	return out, nil
 }
@@ -174,7 +174,7 @@ func (f *Forecast) rescale(unit float64) {
 
 // bound keeps the forecast inside of the quantity's bounds; what never was
 // negative does not become so.
-func (f *Forecast) bound(in Input, y []float64, unit float64) {
+func (f *Forecast) bound(in Input, y []float64) {
 	lo, hi := math.Inf(-1), math.Inf(1)
 	if least := minOf(y); least >= 0 {
 		lo = 0

@@ -76,17 +76,13 @@ func repeats(y []float64) int {
 }
 
 func detrended(y []float64) []float64 {
-	n := float64(len(y))
-	var sy, sty float64
-	mt := (n - 1) / 2
-	for i, v := range y {
-		sy += v
-		sty += (float64(i) - mt) * v
+	mean, slope, mt := 0.0, slopeAll(y), float64(len(y)-1)/2
+	for _, v := range y {
+		mean += v / float64(len(y))
 	}
-	slope := sty / (n * (n*n - 1) / 12)
 	out := make([]float64, len(y))
 	for i, v := range y {
-		out[i] = v - sy/n - slope*(float64(i)-mt)
+		out[i] = v - mean - slope*(float64(i)-mt)
 	}
 	return out
 }

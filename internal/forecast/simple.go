@@ -58,7 +58,7 @@ func theta(p int) method {
 		for t, v := range s.y {
 			d[t] = v - idx[t%p]
 		}
-		a := bestAlpha(d, s.h)
+		a := bestAlpha(d)
 		levels := smoothed(d, a)
 		return each(s, func(o int, out []float64) {
 			b := slopeAll(d[:o]) / 2
@@ -103,7 +103,7 @@ func smoothed(y []float64, a float64) []float64 {
 }
 
 // bestAlpha is the smoothing weight with the least error one step ahead.
-func bestAlpha(y []float64, _ int) float64 {
+func bestAlpha(y []float64) float64 {
 	best, top := .5, math.Inf(1)
 	for _, a := range []float64{.05, .1, .2, .3, .4, .5, .6, .7, .8, .9, .99} {
 		l, sum := y[0], 0.0

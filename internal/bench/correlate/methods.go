@@ -129,13 +129,19 @@ func byGap(_ *system, ep *episode, use []int) (out [][]int) {
 
 // byWindow cuts time into windows of 300 s.
 func byWindow(_ *system, ep *episode, use []int) (out [][]int) {
-	at := map[int64]int{}
-	for _, i := range use {
-		w := ep.events[i].a.Onset / windowMS
-		k, ok := at[w]
+	return groupBy(use, func(_, i int) int64 { return ep.events[i].a.Onset / windowMS })
+}
+
+// groupBy puts together what has one key, in order of first appearance; key is
+// given the place in use and what stands there.
+func groupBy[K comparable](use []int, key func(x, i int) K) (out [][]int) {
+	at := map[K]int{}
+	for x, i := range use {
+		g := key(x, i)
+		k, ok := at[g]
 		if !ok {
 			k = len(out)
-			at[w] = k
+			at[g] = k
 			out = append(out, nil)
 		}
 		out[k] = append(out[k], i)
@@ -219,19 +225,7 @@ func byOverlap(_ *system, ep *episode, use []int) [][]int {
 			}
 		}
 	}
-	by := map[int]int{}
-	var out [][]int
-	for x, i := range use {
-		r := u.find(of[x])
-		k, ok := by[r]
-		if !ok {
-			k = len(out)
-			by[r] = k
-			out = append(out, nil)
-		}
-		out[k] = append(out[k], i)
-	}
-	return out
+	return groupBy(use, func(x, _ int) int { return u.find(of[x]) })
 }
 
 // union is a union-find structure.
@@ -257,19 +251,7 @@ func (u *union) join(i, j int) { u.parent[u.find(j)] = u.find(i) }
 
 // groups lists what belongs together, in order of the first.
 func (u *union) groups(items []int) [][]int {
-	by := map[int]int{}
-	var out [][]int
-	for x, i := range items {
-		r := u.find(x)
-		k, ok := by[r]
-		if !ok {
-			k = len(out)
-			by[r] = k
-			out = append(out, nil)
-		}
-		out[k] = append(out[k], i)
-	}
-	return out
+	return groupBy(items, func(x, _ int) int { return u.find(x) })
 }
 
 // product is Norn itself: the correlator and cause analysis as the pipeline
